@@ -1,0 +1,1 @@
+"""Calibrated, explainable forecasts of recorded incidents per place and period."""

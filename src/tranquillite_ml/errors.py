@@ -1,0 +1,118 @@
+"""What can go wrong, as a tree.
+
+::
+
+    TranquilliteError
+    ├── UsageError            a wrong argument or a wrong order of calls            (exit code 2)
+    │   ├── ConfigError       a key or value in a run's YAML
+    │   ├── NotFittedError    `forecast` before `fit`
+    │   └── NotSaveableError  a forecaster that only pickle could write
+    ├── InputDataError        incidents or context that cannot be used              (exit code 3)
+    │   ├── PersonLevelDataError   a column that describes persons
+    │   └── LookAheadError    a value that was not known at the cutoff
+    ├── BundleError           a saved model or panel that is incomplete or changed  (exit code 3)
+    └── GateError             a gate said no                                        (exit code 4)
+
+    DataWarning               something in the data deserves a look; nothing is lost
+    ForecastWarning           a forecast was made, but with less than it should have had
+
+Every message says what was expected, what came, where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class TranquilliteError(Exception):
+    """Base of every error this package raises on purpose; `exit_code` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(TranquilliteError, ValueError):
+    """A wrong argument, or calls in the wrong order."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A key or a value in a run's configuration that cannot be used."""
+
+
+class NotFittedError(UsageError):
+    """A forecaster was asked to forecast before it was fitted."""
+
+
+class NotSaveableError(UsageError):
+    """A forecaster that could only be written with pickle, which this package never uses."""
+
+
+class InputDataError(TranquilliteError, ValueError):
+    """Input data that cannot be used as it is."""
+
+    exit_code = 3
+
+
+class PersonLevelDataError(InputDataError):
+    """The input holds a column that describes persons. Such columns are never loaded."""
+
+
+class LookAheadError(InputDataError):
+    """A value would have been used before it was known."""
+
+
+class BundleError(TranquilliteError):
+    """A saved model, panel or run is incomplete, changed, or from an unknown version."""
+
+    exit_code = 3
+
+
+class GateError(TranquilliteError):
+    """A gate said no: the reasons are in the message."""
+
+    exit_code = 4
+
+
+class DataWarning(UserWarning):
+    """Something in the data deserves a look. Nothing was lost."""
+
+
+class ForecastWarning(UserWarning):
+    """A forecast was made, but with less than it should have had."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Name the known word nearest to a misspelt one, as the end of a sentence.
+
+    Examples
+    --------
+    >>> nearest("resoluton", ["resolution", "study_area"])
+    " Did you mean 'resolution'?"
+    >>> nearest("zzz", ["resolution"])
+    ''
+    """
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def check_in(value: str, options: Iterable[str], name: str) -> str:
+    """Return `value` if it is one of `options`, else say which ones there are.
+
+    Raises
+    ------
+    UsageError
+        If `value` is not one of `options`.
+
+    Examples
+    --------
+    >>> check_in("keep", ["flag", "drop", "keep"], "duplicates")
+    'keep'
+    """
+    known = list(options)
+    if value not in known:
+        msg = f"{name} must be one of {known}, got {value!r}.{nearest(str(value), known)}"
+        raise UsageError(msg)
+    return value
