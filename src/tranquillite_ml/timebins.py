@@ -101,7 +101,9 @@ class TimeBins:
         object.__setattr__(self, "tz", check_timezone(tz))
 
     @classmethod
-    def covering(cls, incidents: Any, *, freq: str = "1D", until: str | pd.Timestamp | None = None) -> TimeBins:
+    def covering(
+        cls, incidents: Any, *, freq: str = "1D", until: str | pd.Timestamp | None = None
+    ) -> TimeBins:
         """Bins from the day of the first incident to the day of the last one (or up to `until`, exclusive).
 
         Whole days are covered, and whole bins of several days are aligned to the *end*, so that the last bin
@@ -170,7 +172,9 @@ class TimeBins:
     def instants(self, index: NDArray[np.int64]) -> pd.DatetimeIndex:
         """Instants at which the bins numbered `index` start; a time that does not exist moves forward."""
         wall = self.wall_at(index)
-        return wall.tz_localize(self.tz, nonexistent="shift_forward", ambiguous=np.ones(len(wall), dtype=bool))
+        return wall.tz_localize(
+            self.tz, nonexistent="shift_forward", ambiguous=np.ones(len(wall), dtype=bool)
+        )
 
     def exposure(self, begin: int, end: int) -> float:
         """Real hours between the start of bin `begin` and the start of bin `end`."""
@@ -250,15 +254,17 @@ def check_timezone(tz: str) -> str:
     try:
         ZoneInfo(tz)
     except Exception:  # zoneinfo raises several kinds, ValueError and OSError among them
-        msg = f"tz must be an IANA time zone such as 'Europe/Paris', got {tz!r}.{nearest(str(tz), available_timezones())}"
+        hint = nearest(str(tz), available_timezones())
+        msg = f"tz must be an IANA time zone such as 'Europe/Paris', got {tz!r}.{hint}"
         raise UsageError(msg) from None
     return str(tz)
 
 
 def _wall(moment: str | pd.Timestamp, tz: str) -> pd.Timestamp:
     """Local wall-clock time of a moment: as it is without zone, converted with one."""
-    stamp = pd.Timestamp(moment)
-    if stamp is pd.NaT:
+    try:
+        stamp = pd.Timestamp(moment)
+    except ValueError:
         msg = f"not a moment in time: {moment!r}."
-        raise UsageError(msg)
+        raise UsageError(msg) from None
     return stamp if stamp.tz is None else stamp.tz_convert(tz).tz_localize(None)
