@@ -218,7 +218,7 @@ class TimeBins:
 
     def weekday(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Day of the week (Monday 0) on which each bin starts."""
-        return np.asarray(self.wall_at(index).dayofweek, dtype=np.int64)
+        return np.asarray(self.wall_at(index).day_of_week, dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `from_dict` makes the same bins."""

@@ -1,1 +1,23 @@
-"""."""
+"""Features: blocks that turn a panel into named columns."""
+
+from tranquillite_ml.features.base import Column, FeatureBlock, View
+from tranquillite_ml.features.calendar import Calendar
+from tranquillite_ml.features.featureset import BLOCKS, FeatureSet
+from tranquillite_ml.features.history import History
+from tranquillite_ml.features.near_repeat import NearRepeat
+from tranquillite_ml.features.neighbourhood import Neighbourhood
+from tranquillite_ml.features.smoothing import posterior_mean, smoothed_rate
+
+__all__ = [
+    "BLOCKS",
+    "Calendar",
+    "Column",
+    "FeatureBlock",
+    "FeatureSet",
+    "History",
+    "NearRepeat",
+    "Neighbourhood",
+    "View",
+    "posterior_mean",
+    "smoothed_rate",
+]

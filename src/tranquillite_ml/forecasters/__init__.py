@@ -1,1 +1,30 @@
-"""."""
+"""Forecasters: plain counts and learnt models behind one contract."""
+
+from tranquillite_ml.forecasters.base import Forecaster, settle_bins
+from tranquillite_ml.forecasters.baselines import (
+    Count365,
+    CountAll,
+    DecayedCount,
+    SeasonalNaive,
+    SmoothedCount,
+    baseline_ladder,
+)
+from tranquillite_ml.forecasters.boosting import LightGBMForecaster
+from tranquillite_ml.forecasters.opening import all_forecasters, make_model, open_bundle
+from tranquillite_ml.forecasters.tabular import TabularForecaster
+
+__all__ = [
+    "Count365",
+    "CountAll",
+    "DecayedCount",
+    "Forecaster",
+    "LightGBMForecaster",
+    "SeasonalNaive",
+    "SmoothedCount",
+    "TabularForecaster",
+    "all_forecasters",
+    "baseline_ladder",
+    "make_model",
+    "open_bundle",
+    "settle_bins",
+]

@@ -1,0 +1,394 @@
+"""The sections of a run's configuration: their keys, their defaults, and what each value must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_serializer,
+    model_validator,
+)
+
+from tranquillite_ml.config.words import KeyProblem, shown
+from tranquillite_ml.errors import check_in, nearest
+
+FEATURE_BLOCKS = ("history", "neighbourhood", "near_repeat", "calendar")
+MODEL_KINDS = ("lightgbm", "tabular", "none")
+TABULAR_REGRESSORS = ("poisson", "hist_gradient_boosting")
+EXTRA_BASELINES: tuple[str, ...] = ()
+"""Baselines that can be added to the ladder. The ladder itself is always there and is not listed."""
+
+Origin = Literal["citizen", "sensor", "agent", "arrest", "fine", "inspection", "unknown"]
+ORIGINS: tuple[str, ...] = get_args(Origin)
+AGENT_ORIGINS = ("agent", "arrest", "fine", "inspection")
+"""Origins whose records follow enforcement: never a target or a feature without a waiver."""
+
+Column = Literal["incident_id", "occurred_at", "reported_at", "lat", "lng", "category"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DAYS = re.compile(r"([1-9]\d{0,4})D")
+_FREQ = re.compile(r"([1-9]\d{0,3})\s*(h|D)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        msg = (
+            "expected 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or "
+            f"digit (it becomes part of a folder's name), got {shown(value)}."
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _check_days(value: object) -> str:
+    if not isinstance(value, str) or not _DAYS.fullmatch(value):
+        msg = f"expected a number of days such as 28D, got {shown(value)}."
+        raise ValueError(msg)
+    return value
+
+
+def _check_freq(value: object) -> str:
+    match = _FREQ.fullmatch(value) if isinstance(value, str) else None
+    hours = 0 if match is None else int(match[1]) * (1 if match[2] == "h" else 24)
+    if not isinstance(value, str) or not hours or (24 % hours and hours % 24):
+        msg = f"expected hours that divide a day (1h, 8h, …) or days (1D, 7D), got {shown(value)}."
+        raise ValueError(msg)
+    return value
+
+
+def _check_tz(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        hint = nearest(value, available_timezones())
+        msg = f"expected a time zone such as Europe/Paris, got {shown(value)}.{hint}"
+        raise ValueError(msg) from error
+    return value
+
+
+def _check_kind(value: str) -> str:
+    return check_in(value, MODEL_KINDS, "a model's kind")
+
+
+def _check_baseline(value: str) -> str:
+    if not EXTRA_BASELINES:
+        msg = f"there is no baseline to add yet, got {shown(value)}. The ladder is always there: write []."
+        raise ValueError(msg)
+    return check_in(value, EXTRA_BASELINES, "an added baseline")
+
+
+def _no_query(value: object) -> None:
+    if value is not None:
+        msg = "reading from a database is not yet supported. Export the query to a CSV or Parquet file."
+        raise ValueError(msg)
+
+
+def _check_path(value: str) -> str:
+    if "://" in value:
+        msg = "expected a file or folder of this machine; addresses and databases are not yet supported."
+        raise ValueError(msg)
+    return value
+
+
+def _to_date(value: object) -> object:
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    try:
+        found = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else None
+    except ValueError:
+        found = None
+    if found is None or not 1900 <= found.year < 2200:
+        msg = f"expected a date such as 2018-01-05, got {shown(value)}."
+        raise ValueError(msg)
+    return found
+
+
+def _to_values(value: object) -> object:
+    """One value or a list of values, as a tuple."""
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if not values or not all(isinstance(v, bool | int | float | str) for v in values):
+        msg = f"expected a value or a list of values to keep, got {shown(value)}."
+        raise ValueError(msg)
+    return tuple(values)
+
+
+def _to_category(value: object) -> object:
+    """The short form ``[larceny]`` as ``{from: [larceny]}``."""
+    if isinstance(value, list | tuple):
+        return {"from": value}
+    if isinstance(value, str):
+        msg = f"expected a list of the file's categories, such as [{value}], got {shown(value)}."
+        raise ValueError(msg)
+    return value
+
+
+def _to_feature(value: object) -> object:
+    """``history`` or ``{neighbourhood: {rings: 2}}`` as a name with parameters."""
+    if isinstance(value, FeatureConfig):
+        return value
+    entry = {value: None} if isinstance(value, str) else value
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        msg = f"expected a block's name or one block with parameters (rings: 2), got {shown(value)}."
+        raise ValueError(msg)
+    [(name, params)] = entry.items()
+    check_in(str(name), FEATURE_BLOCKS, "a feature block")
+    if not isinstance(params, Mapping | None):
+        msg = f"expected the parameters of {name} as a mapping such as {{rings: 2}}, got {shown(params)}."
+        raise ValueError(msg)
+    return {"name": name, "params": params or {}}
+
+
+def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(value.items()))
+
+
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
+FilePath = Annotated[Text, AfterValidator(_check_path)]
+Days = Annotated[str, BeforeValidator(_check_days)]
+RunName = Annotated[Text, AfterValidator(_check_name)]
+BaselineName = Annotated[Text, AfterValidator(_check_baseline)]
+Number = Annotated[float, Field(strict=True, gt=0, le=1e6, allow_inf_nan=False)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1, description="seed of the run's random draws")]
+Resolution = Annotated[
+    int, Field(strict=True, ge=0, le=10, description="H3 resolution; finer than 10 could name a household")
+]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CategoryConfig(Section):
+    """One target: the file's categories it is made of, and who makes such records (None: unknown)."""
+
+    from_: Annotated[
+        tuple[Text, ...], Field(alias="from", min_length=1, description="categories of the file")
+    ]
+    origin: Origin | None = Field(default=None, description="who makes the record")
+
+
+class SimulateConfig(Section):
+    """A simulated city instead of files; the arguments of ``simulate_city``."""
+
+    seed: Seed = 0
+    days: int = Field(default=730, strict=True, ge=1, le=36_500, description="length of the simulated record")
+    incidents_per_day: Number = 60.0
+    resolution: Resolution = 9
+    radius_km: Number | None = Field(default=None, description="from the harbour to the city limits")
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of ``simulate_city``; what is not stated keeps its default there.
+
+        Examples
+        --------
+        >>> SimulateConfig(days=100, incidents_per_day=20).arguments()
+        {'seed': 0, 'days': 100, 'incidents_per_day': 20.0, 'resolution': 9}
+        """
+        return self.model_dump(exclude_none=True)
+
+
+class IncidentsConfig(Section):
+    """Where the recorded incidents are and how their columns and categories are read."""
+
+    path: FilePath | None = Field(default=None, description="a file or a glob")
+    query: Annotated[None, BeforeValidator(_no_query)] = Field(default=None, exclude=True)
+    simulate: SimulateConfig | None = Field(default=None, description="a simulated city instead of a path")
+    tz: Annotated[Text, AfterValidator(_check_tz)] | None = Field(
+        default=None, description="the city's time zone"
+    )
+    columns: dict[Column, Text] = Field(default={}, description="our name: the file's column")
+    categories: Annotated[
+        dict[Text, Annotated[CategoryConfig, BeforeValidator(_to_category)]],
+        Field(min_length=1, description="what is forecast; all others are context"),
+        AfterValidator(_sorted_keys),
+    ]
+    origins: Annotated[dict[Text, Origin], AfterValidator(_sorted_keys)] = Field(
+        default={}, description="category of the file: who makes such records"
+    )
+    where: dict[Text, Annotated[tuple[bool | int | float | str, ...], BeforeValidator(_to_values)]] = Field(
+        default={}, description="column: value, or list of values, to keep"
+    )
+    drop_columns: tuple[Text, ...] = Field(default=(), description="columns that are never loaded")
+    time_format: Text | None = Field(default=None, description="such as %d/%m/%Y %H:%M")
+    duplicates: Literal["flag", "drop", "keep"] = Field(
+        default="keep", description="what happens to exact duplicates"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> IncidentsConfig:
+        if (self.path is None) == (self.simulate is None):
+            msg = "expected exactly one of `path` (files) and `simulate` (a simulated city)."
+            raise ValueError(msg)
+        if self.path is not None and self.tz is None:
+            msg = "expected the city's time zone, such as Europe/Paris: without it, times mean nothing."
+            raise KeyProblem(("tz",), msg)
+        for key in ("tz", "columns", "where", "drop_columns", "time_format"):
+            if self.simulate is not None and getattr(self, key):
+                msg = "this is about files and says nothing about a simulated city. Leave it out."
+                raise KeyProblem((key,), msg)
+        return self
+
+    @model_validator(mode="after")
+    def _said_once(self) -> IncidentsConfig:
+        owner: dict[str, str] = {}
+        for target, category in self.categories.items():
+            for name in category.from_:
+                if name in owner:
+                    msg = f"the file's category {shown(name)} is already part of {shown(owner[name])}."
+                    raise KeyProblem(("categories", target), msg)
+                owner[name] = target
+        for name in self.origins:
+            if name in owner or name in self.categories:
+                where = f"`categories.{owner.get(name, name)}`"
+                raise KeyProblem(("origins", name), f"origins are for context categories; see {where}.")
+        for name in self.drop_columns:
+            if name in self.columns.values():
+                msg = f"the column {shown(name)} is also in `columns`. Keep one."
+                raise KeyProblem(("drop_columns",), msg)
+        return self
+
+
+class GridConfig(Section):
+    """Which cells are forecast. By default those active before the first cutoff, dilated by one ring."""
+
+    resolution: Resolution = 9
+    study_area: FilePath | None = Field(default=None, description="a polygon file: the cells inside it")
+    cells: FilePath | None = Field(default=None, description="a Parquet or CSV file with a column `cell`")
+    study_area_km2: Number | None = Field(default=None, description="area by which coverage is measured")
+    dilate: int = Field(default=1, strict=True, ge=0, le=50, description="rings added around active cells")
+
+    @model_validator(mode="after")
+    def _one_area(self) -> GridConfig:
+        if self.study_area is not None and self.cells is not None:
+            msg = "expected at most one of `study_area` (a polygon) and `cells` (a list of cells)."
+            raise ValueError(msg)
+        return self
+
+
+class TimeConfig(Section):
+    """The length of a time bin, in local time."""
+
+    freq: Annotated[str, BeforeValidator(_check_freq)] = "1D"
+
+
+class ForecastConfig(Section):
+    """How many bins make one forecast, and how many such periods ahead are forecast."""
+
+    period: int = Field(strict=True, ge=1, le=10_000, description="time bins summed into one forecast")
+    horizons: tuple[Annotated[int, Field(strict=True, ge=1, le=1000)], ...] = Field(
+        default=(1,), min_length=1, description="periods ahead, counted from 1"
+    )
+
+    @model_validator(mode="after")
+    def _increasing(self) -> ForecastConfig:
+        if list(self.horizons) != sorted(set(self.horizons)):
+            msg = f"expected `horizons` in increasing order, each once, got {list(self.horizons)}."
+            raise ValueError(msg)
+        return self
+
+
+class FeatureConfig(Section):
+    """A feature block by name, with its parameters."""
+
+    name: str
+    params: dict[str, JsonValue] = {}
+
+    @model_serializer
+    def _short(self) -> str | dict[str, Any]:
+        return {self.name: self.params} if self.params else self.name
+
+
+def _each_once(blocks: tuple[FeatureConfig, ...]) -> tuple[FeatureConfig, ...]:
+    names = [block.name for block in blocks]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            msg = f"the feature block {name} is listed more than once. Keep one, with its parameters."
+            raise ValueError(msg)
+    return blocks
+
+
+FeatureEntry = Annotated[FeatureConfig, BeforeValidator(_to_feature)]
+FeatureList = Annotated[tuple[FeatureEntry, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class ModelConfig(Section):
+    """The model beside the baseline ladder; ``none`` runs the ladder alone."""
+
+    kind: Annotated[Text, AfterValidator(_check_kind)] = "lightgbm"
+    params: dict[str, JsonValue] = Field(default={}, description="parameters of the model")
+
+    @model_validator(mode="after")
+    def _known(self) -> ModelConfig:
+        regressor = self.params.get("regressor", "none")
+        if self.kind == "tabular" and regressor not in TABULAR_REGRESSORS:
+            hint = nearest(str(regressor), TABULAR_REGRESSORS)
+            msg = f"expected one of {', '.join(TABULAR_REGRESSORS)}, got {shown(regressor)}.{hint}"
+            raise KeyProblem(("params", "regressor"), msg)
+        if self.kind == "none" and self.params:
+            raise KeyProblem(("params",), "the ladder alone (kind: none) has no parameters.")
+        if self.params.get("linear_tree"):
+            msg = "not accepted: forecasts of linear trees cannot be explained exactly. Leave it out."
+            raise KeyProblem(("params", "linear_tree"), msg)
+        return self
+
+
+class BacktestConfig(Section):
+    """The cutoffs a model is judged at. Without `first_cutoff`, the latest that the data allow."""
+
+    folds: int = Field(default=13, strict=True, ge=1, le=1000, description="number of cutoffs")
+    every: Days = "28D"
+    first_cutoff: Annotated[date | None, BeforeValidator(_to_date)] = None
+    refit: Literal["never", "every_fold"] = Field(
+        default="never", description="when the model is fitted anew"
+    )
+
+
+class CalibrationConfig(Section):
+    """The window, after training and before the cutoff, on which rates are recalibrated."""
+
+    window: Days = "90D"
+    strata: Literal["activity", "none"] = Field(
+        default="activity", description="groups of cells with their own factor"
+    )
+    refresh: Literal["every_fold", "never"] = Field(
+        default="every_fold", description="when the factors are learnt anew"
+    )
+
+
+class GroupsConfig(Section):
+    """Areas and the column that groups them, for the audit only: never a feature."""
+
+    path: FilePath
+    column: Text
+
+
+class AuditConfig(Section):
+    """What the audit compares."""
+
+    groups: GroupsConfig | None = None
+
+
+class GovernanceConfig(Section):
+    """The file that says who answers for this run, and which waivers hold."""
+
+    path: FilePath
+
+
+class TrackingConfig(Section):
+    """Where runs are recorded; without `uri`, in a local SQLite store of the output folder."""
+
+    uri: Text | None = Field(default=None, description="an MLflow tracking address")
+    experiment: Text = "tranquillite"

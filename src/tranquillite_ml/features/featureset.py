@@ -1,0 +1,144 @@
+"""FeatureSet: blocks in order, streamed column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tranquillite_ml.errors import UsageError, check_in
+from tranquillite_ml.features.base import FeatureBlock, View
+from tranquillite_ml.features.calendar import Calendar
+from tranquillite_ml.features.history import History
+from tranquillite_ml.features.near_repeat import NearRepeat
+from tranquillite_ml.features.neighbourhood import Neighbourhood
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tranquillite_ml.target import Target
+    from tranquillite_ml.timebins import TimeBins
+
+BLOCKS: dict[str, type[FeatureBlock]] = {
+    "history": History,
+    "neighbourhood": Neighbourhood,
+    "near_repeat": NearRepeat,
+    "calendar": Calendar,
+}
+"""Blocks a configuration can name."""
+
+
+class FeatureSet:
+    """Blocks of features, whose columns are made one at a time and dropped once they are used.
+
+    Parameters
+    ----------
+    blocks : sequence of FeatureBlock, optional
+        History, neighbourhood, near repeat and calendar when not given.
+
+    Raises
+    ------
+    UsageError
+        If two columns would share a name.
+
+    Examples
+    --------
+    >>> from tranquillite_ml.target import Target
+    >>> from tranquillite_ml.timebins import TimeBins
+    >>> features = FeatureSet([Calendar(country="FR")])
+    >>> features.table(Target("noise"), TimeBins("2024-01-01", 9, "1D", "Europe/Paris"))[["name", "unit"]]
+             name                unit
+    0  season_sin             −1 to 1
+    1  season_cos             −1 to 1
+    2     weekday            Monday 0
+    3    holidays  days in the period
+    """
+
+    def __init__(self, blocks: Sequence[FeatureBlock] | None = None) -> None:
+        default: list[FeatureBlock] = [History(), Neighbourhood(), NearRepeat(), Calendar()]
+        self.blocks = default if blocks is None else list(blocks)
+
+    def table(self, target: Target, bins: TimeBins) -> pd.DataFrame:
+        """One row a column: ``name, family, unit, source, known``."""
+        described = [vars(column) for block in self.blocks for column in block.describe(target, bins)]
+        return pd.DataFrame(described, columns=["name", "family", "unit", "source", "known"])
+
+    def names(self, target: Target, bins: TimeBins) -> list[str]:
+        """Names of the columns, in order.
+
+        Raises
+        ------
+        UsageError
+            If two columns share a name, or there is none.
+        """
+        names = [column.name for block in self.blocks for column in block.describe(target, bins)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            msg = f"each feature needs its own name; {twice or 'no column at all'} came."
+            raise UsageError(msg)
+        return names
+
+    def columns(self, view: View) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Yield each column's name and values, broadcastable to shape (n_rows, n_cells)."""
+        for block in self.blocks:
+            for name, values in block.columns(view):
+                yield name, np.asarray(values, dtype=np.float32)
+
+    def gather(self, view: View, picks: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Yield each column at the picked positions only.
+
+        Parameters
+        ----------
+        view : View
+        picks : ndarray of int64, shape (n_picks,)
+            Flat positions (row · n_cells + cell).
+        """
+        row, cell = np.divmod(picks, view.panel.n_cells)
+        for name, values in self.columns(view):
+            n_rows, n_cells = values.shape
+            found = values[row if n_rows > 1 else 0, cell if n_cells > 1 else 0]
+            yield name, np.broadcast_to(found, picks.shape)
+
+    def to_list(self) -> list[dict[str, dict[str, Any]]]:
+        """Plain values from which `from_list` makes the same blocks.
+
+        Raises
+        ------
+        UsageError
+            If a block is not one of ours: its code cannot be saved.
+        """
+        kinds = {kind: name for name, kind in BLOCKS.items()}
+        for block in self.blocks:
+            if type(block) not in kinds:
+                msg = f"{type(block).__name__} is your own block: it can be backtested, but not saved."
+                raise UsageError(msg)
+        return [{kinds[type(block)]: _plain(block.params())} for block in self.blocks]
+
+    @classmethod
+    def from_list(cls, described: Sequence[str | Mapping[str, Any]]) -> FeatureSet:
+        """Make the blocks that a configuration or `to_list` names.
+
+        Examples
+        --------
+        >>> FeatureSet.from_list(["history", {"calendar": {"country": "FR"}}]).blocks[1]
+        Calendar(country='FR', subdivision=None)
+        """
+        blocks = []
+        for entry in described:
+            name, params = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+            kind = BLOCKS[check_in(name, BLOCKS, "features")]
+            try:
+                blocks.append(kind(**(params or {})))
+            except TypeError as error:
+                msg = f"features: {name} does not take these parameters: {error}."
+                raise UsageError(msg) from None
+        return cls(blocks)
+
+    def __repr__(self) -> str:
+        return f"FeatureSet({self.blocks})"
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

@@ -1,0 +1,97 @@
+"""What the learnt forecasters share: pseudo-cutoffs, sampling, an early-stopping window, and the offset."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tranquillite_ml.errors import UsageError
+from tranquillite_ml.features import FeatureSet, View
+from tranquillite_ml.forecasters.base import Forecaster, settle_bins
+from tranquillite_ml.forecasters.sampling import Sample, draw_sample, starting_rate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tranquillite_ml.panel import Panel
+    from tranquillite_ml.target import Target
+
+BURN_IN_DAYS = 28
+
+
+class LearnedForecaster(Forecaster):
+    """A forecaster that learns a factor on the smoothed count from features.
+
+    Parameters
+    ----------
+    target : Target
+    features : FeatureSet, optional
+        History, neighbourhood, near repeat and calendar when not given.
+    zeros : float, default 0.1
+        Share of rows without incident that is kept for training, with weights; 1 keeps all.
+    max_rows : int, default 600000
+        Rows trained on at most.
+    random_state : int, default 0
+    calibration_days, strata, level
+        As for `Forecaster`.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        features: FeatureSet | None = None,
+        *,
+        zeros: float = 0.1,
+        max_rows: int = 600_000,
+        random_state: int = 0,
+        calibration_days: float = 90,
+        strata: int = 5,
+        level: float = 0.9,
+    ) -> None:
+        super().__init__(target, calibration_days=calibration_days, strata=strata, level=level)
+        self.features = features
+        self.zeros = zeros
+        self.max_rows = max_rows
+        self.random_state = random_state
+
+    def _features(self) -> FeatureSet:
+        return FeatureSet() if self.features is None else self.features
+
+    def _sample(self, panel: Panel, category: str, begin: int, end: int, salt: int) -> Sample:
+        """Rows whose pseudo-cutoff is at or after `begin` and whose target period ends by `end`."""
+        if not 0 < self.zeros <= 1:
+            msg = f"zeros must lie in (0, 1], got {self.zeros}."
+            raise UsageError(msg)
+        rng = np.random.default_rng([self.random_state, salt, zlib.crc32(category.encode())])
+        rows = np.arange(begin, end - self.target.reach + 1)
+        if len(rows) < 1:
+            msg = f"there is too little history to train on {category!r}: no whole period to learn from."
+            raise UsageError(msg)
+        horizons = np.array(self.target.horizons)[rng.integers(len(self.target.horizons), size=len(rows))]
+        view = View(panel, category, self.target, rows, horizons)
+        return draw_sample(view, self._features(), zeros=self.zeros, max_rows=self.max_rows, rng=rng)
+
+    def _windows(self, panel: Panel, category: str, stopping_days: float) -> tuple[int, int, int]:
+        """Bins where training starts, where early stopping starts, and where both have settled."""
+        end = panel.n_bins - settle_bins(panel, category)
+        begin = panel.bins.days(BURN_IN_DAYS)
+        wanted = min(panel.bins.days(stopping_days), (end - begin) // 4)
+        return begin, end - max(wanted, self.target.reach), end
+
+    def _rate(self, view: View) -> NDArray[Any]:
+        """Starting rate times the learnt factor; rows are taken in chunks so that memory stays bounded."""
+        chunk = max(1, 400_000 // view.panel.n_cells)
+        parts = []
+        for k in range(0, len(view.rows), chunk):
+            part = view.share(view.rows[k : k + chunk], view.horizons[k : k + chunk])
+            columns = {
+                name: np.broadcast_to(v, part.shape).ravel() for name, v in self._features().columns(part)
+            }
+            factor = np.exp(self._log_factor(self.models_[view.category], columns))
+            parts.append(starting_rate(part) * factor.reshape(part.shape))
+        return np.concatenate(parts)
+
+    def _log_factor(self, model: Any, columns: dict[str, NDArray[np.float32]]) -> NDArray[Any]:
+        raise NotImplementedError

@@ -1,0 +1,348 @@
+"""Incidents: the accepted table, what was quarantined and why, and what else to know about the records."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from tranquillite_ml.errors import UsageError, check_in, nearest
+from tranquillite_ml.intake.accepting import accept, all_problems, warn_of_lost_places
+from tranquillite_ml.intake.canonical import check_table, content_digest, counts_by, name_rows
+from tranquillite_ml.intake.columns import settle_origins
+from tranquillite_ml.intake.places import area_bounds
+from tranquillite_ml.intake.reading import QUARANTINE_COLUMNS, Reading
+from tranquillite_ml.intake.sources import read_raw
+from tranquillite_ml.intake.times import TimePrecision, time_precision
+from tranquillite_ml.timebins import check_timezone
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PROBLEM_COLUMNS = ("what", "n", "share", "advice")
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """Where every row went: ``read = accepted + quarantined + duplicate``, exactly.
+
+    Raises
+    ------
+    UsageError
+        If the numbers do not add up.
+
+    Examples
+    --------
+    >>> Funnel(read=10, accepted=7, quarantined=2, duplicate=1).accepted
+    7
+    """
+
+    read: int
+    accepted: int
+    quarantined: int
+    duplicate: int = 0
+
+    def __post_init__(self) -> None:
+        if self.read != self.accepted + self.quarantined + self.duplicate or min(asdict(self).values()) < 0:
+            msg = f"the funnel does not add up: {self}."
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Incidents:
+    """Recorded incidents that can be used, and everything known about those that cannot.
+
+    Made by `read_incidents` or `Incidents.from_table`. A record is what somebody recorded: neither a person
+    nor the whole of what happened.
+
+    Attributes
+    ----------
+    table : DataFrame
+        ``incident_id`` (str), ``occurred_at`` and, if given, ``reported_at`` (datetime64[us, tz]), ``lat``,
+        ``lng`` (float64, degrees, WGS 84), ``category`` (categorical, sorted); ``duplicate`` (bool) too with
+        ``duplicates="flag"``. Sorted by occurred_at, category, lat, lng, incident_id.
+    quarantine : DataFrame
+        ``file, row, column, reason, value`` of each row refused; `row` counts the file's data rows from 1.
+    funnel : Funnel
+        Where every row went.
+    problems : DataFrame
+        ``what, n, share, advice``; quarantined rows are a share of the rows read, others of the accepted
+        rows.
+    origins : dict of str to str
+        Who makes the records of each category present.
+    tz : str
+        IANA time zone.
+    time_precision : {"date", "hour", "minute"}
+        How finely `occurred_at` is known.
+    """
+
+    table: pd.DataFrame
+    quarantine: pd.DataFrame
+    funnel: Funnel
+    problems: pd.DataFrame
+    origins: dict[str, str]
+    tz: str
+    time_precision: TimePrecision
+    ids_given: NDArray[np.bool_] = field(compare=False)
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame, tz: str, origins: Mapping[str, str] | None = None) -> Incidents:
+        """Make incidents from a table that is known to be sound, such as a simulator's.
+
+        Parameters
+        ----------
+        table : DataFrame
+            ``occurred_at, lat, lng, category`` and optionally ``incident_id, reported_at``. Times without
+            time zone are local times of `tz`.
+        tz : str
+            IANA time zone.
+        origins : mapping of str to str, optional
+            Category → origin.
+
+        Raises
+        ------
+        InputDataError
+            If a column is missing or unknown, or a value is missing or impossible.
+
+        Examples
+        --------
+        >>> table = pd.DataFrame(
+        ...     {"occurred_at": ["2024-05-01 22:10"], "lat": [43.3], "lng": [5.4], "category": ["noise"]}
+        ... )
+        >>> Incidents.from_table(table, tz="Europe/Paris", origins={"noise": "citizen"})
+        Incidents(1 accepted of 1 read, 1 category, 2024-05-01 to 2024-05-01, Europe/Paris)
+        """
+        built, wall = check_table(table, check_timezone(tz))
+        built, given = name_rows(built)
+        names = [str(name) for name in built["category"].cat.categories]
+        settled, _, _ = settle_origins({name: name for name in names}, {}, origins)
+        return cls(
+            table=built,
+            quarantine=pd.DataFrame(columns=list(QUARANTINE_COLUMNS)).astype({"row": "int64"}),
+            funnel=Funnel(len(built), len(built), 0),
+            problems=pd.DataFrame(columns=list(PROBLEM_COLUMNS)).astype({"n": "int64", "share": "float64"}),
+            origins=settled,
+            tz=tz,
+            time_precision=time_precision(wall),
+            ids_given=given,
+        )
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether every row came with an identifier of its own; otherwise some are made up."""
+        return bool(self.ids_given.all())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the accepted records, whatever the order of the rows read, on every platform."""
+        return content_digest(self.table, self.tz, self.ids_given)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def of(self, categories: str | Iterable[str]) -> Incidents:
+        """Give the accepted incidents of one or several categories, as incidents of their own.
+
+        Raises
+        ------
+        UsageError
+            If a category is not there.
+        """
+        wanted = [categories] if isinstance(categories, str) else list(categories)
+        for name in wanted:
+            if name not in self.origins:
+                msg = f"there is no category {name!r}.{nearest(name, self.origins)}"
+                raise UsageError(msg)
+        keep = self.table["category"].isin(wanted).to_numpy(dtype=bool)
+        table = self.table[keep].reset_index(drop=True)
+        table["category"] = table["category"].cat.remove_unused_categories()
+        none = {"quarantine": self.quarantine.iloc[:0], "problems": self.problems.iloc[:0]}
+        origins = {name: self.origins[name] for name in sorted(wanted)}
+        funnel = Funnel(len(table), len(table), 0)
+        return Incidents(
+            table=table,
+            **none,
+            funnel=funnel,
+            origins=origins,
+            tz=self.tz,
+            time_precision=self.time_precision,
+            ids_given=self.ids_given[keep],
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values (for JSON) that say what these incidents hold, since when, and what is wrong."""
+        counts = counts_by(self.table["category"])
+        when = self.table["occurred_at"]
+        return {
+            **asdict(self.funnel),
+            "since": when.min().isoformat() if len(when) else None,
+            "until": when.max().isoformat() if len(when) else None,
+            "tz": self.tz,
+            "time_precision": self.time_precision,
+            "categories": {name: {"n": n, "origin": self.origins[name]} for name, n in counts.items()},
+            "quarantine": dict(counts_by(self.quarantine["reason"])),
+            "problems": self.problems.to_dict(orient="records"),
+            "digest": self.digest,
+        }
+
+    def _span(self) -> str:
+        when = self.table["occurred_at"]
+        return f"{when.min():%Y-%m-%d} to {when.max():%Y-%m-%d}" if len(when) else "no time"
+
+    def __repr__(self) -> str:
+        kinds = f"{len(self.origins)} {'category' if len(self.origins) == 1 else 'categories'}"
+        told = f"{self.funnel.accepted:,} accepted of {self.funnel.read:,} read"
+        return f"Incidents({told}, {kinds}, {self._span()}, {self.tz})"
+
+    def _repr_html_(self) -> str:
+        def rows(cells: Iterable[Sequence[object]]) -> str:
+            lines = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in line) for line in cells)
+            return "".join(f"<tr>{line}</tr>" for line in lines)
+
+        counts = counts_by(self.table["category"])
+        kinds = rows((name, f"{n:,}", self.origins[name]) for name, n in counts.items())
+        told = ((p.what, f"{p.n:,}", f"{p.share:.1%}", p.advice) for p in self.problems.itertuples())
+        return (
+            f"<p><b>{html.escape(repr(self))}</b><br>{self.funnel.quarantined:,} quarantined, "
+            f"{self.funnel.duplicate:,} duplicates dropped; times known to the {self.time_precision}</p>"
+            f"<table><tr><th>category</th><th>recorded incidents</th><th>origin</th></tr>{kinds}</table>"
+            f"<table><tr><th>to know</th><th>rows</th><th>share</th><th>advice</th></tr>{rows(told)}</table>"
+        )
+
+
+def read_incidents(
+    source: str | Path | Sequence[str | Path] | pd.DataFrame,
+    *,
+    tz: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    categories: Mapping[str, Any] | None = None,
+    origins: Mapping[str, str] | None = None,
+    duplicates: Literal["keep", "flag", "drop"] = "keep",
+    drop_columns: Sequence[str] = (),
+    study_area: Any = None,
+    time_format: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    now: str | pd.Timestamp | None = None,
+    require_listed: bool = True,
+) -> Incidents:
+    """Read recorded incidents; every row is accepted, quarantined with a reason, or a duplicate.
+
+    Nothing is repaired or guessed: a row that cannot be used is set aside with its file, number and reason,
+    and a file that as a whole cannot be right (swapped coordinates, unreadable times, columns about persons)
+    stops the reading with an error that says how to mend it.
+
+    Parameters
+    ----------
+    source : path, glob, list of these, DataFrame or GeoDataFrame
+        CSV, Parquet, GeoParquet, GeoJSON or another vector file. Only the columns needed are loaded.
+    tz : str
+        IANA time zone of the city, such as ``"Europe/Paris"``. Required.
+    columns : mapping of str to str, optional
+        Our name → the file's column, for ``occurred_at, lat, lng, category`` and optionally ``incident_id,
+        reported_at``. Without it our names and common others are found, if unambiguous. A geometry of points
+        gives lat and lng when no column is named for them. ``reported_at`` may hold months (``200901``): then
+        the record was known when the month ended.
+    categories : mapping, optional
+        Target → list of the file's categories, or ``{"from": [...], "origin": "citizen"}``. Categories not
+        listed keep their name.
+    origins : mapping of str to str, optional
+        Category → citizen, sensor, agent, arrest, fine, inspection or unknown. Undeclared, a category is of
+        unknown origin, or of agent origin if its name is that of enforcement (drugs, stops, …).
+    duplicates : {"keep", "flag", "drop"}, default "keep"
+        What to do with rows that repeat time, place and category: count them only, mark them in a column
+        ``duplicate``, or drop all but the first.
+    drop_columns : sequence of str
+        Columns of the file that are never loaded.
+    study_area : GeoDataFrame, geometry or path, optional
+        Rows outside its bounding box, grown by 10 %, are quarantined. Without it, stray points are: farther
+        from the median place than 100 km and than 20 times the median distance to it.
+    time_format : str, optional
+        Format of the times as in `datetime.strptime`; without it they must be ISO 8601.
+    where : mapping, optional
+        Column of the file → value or list of values to keep; other rows are quarantined as filtered.
+    now : str or Timestamp, optional
+        Later times are quarantined as being in the future; the present when not given.
+    require_listed : bool, default True
+        Whether every name listed in `categories` must occur; False for a small file of new records.
+
+    Raises
+    ------
+    UsageError
+        If an argument cannot be used.
+    InputDataError
+        If the source cannot be read, lacks a column, holds no usable row, or is wrong as a whole.
+    PersonLevelDataError
+        If a column describes persons and is not in `drop_columns`.
+
+    Warns
+    -----
+    DataWarning
+        If more than 20 % of the rows have no usable place.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     {
+    ...         "occurred_at": ["2024-05-01 22:10", "2024-05-02 23:40", "2024-03-31 02:30"],
+    ...         "lat": [43.30, 43.31, 43.30],
+    ...         "lng": [5.40, 5.39, 5.41],
+    ...         "category": ["noise", "dumping", "noise"],
+    ...     }
+    ... )
+    >>> incidents = read_incidents(rows, tz="Europe/Paris", origins={"noise": "citizen"})
+    >>> incidents.funnel
+    Funnel(read=3, accepted=2, quarantined=1, duplicate=0)
+    >>> incidents.quarantine[["row", "column", "reason"]].values.tolist()
+    [[3, 'occurred_at', 'time does not exist (clock change)']]
+    >>> incidents.origins
+    {'dumping': 'unknown', 'noise': 'citizen'}
+    """
+    zone = _check_tz(tz)
+    check_in(duplicates, ["keep", "flag", "drop"], "duplicates")
+    raw = read_raw(source, columns=columns, drop_columns=drop_columns, where=list(where or {}))
+    reading = Reading(raw, zone)
+    reading.keep_where(where or {})
+    reading.check_places(None if study_area is None else area_bounds(study_area))
+    reading.check_times(time_format, _moment(now, zone))
+    reading.check_categories(categories, origins, require_listed=require_listed)
+    accepted = accept(reading, duplicates)
+    quarantine = reading.quarantine()
+    warn_of_lost_places(quarantine, reading.n_read)
+    present = [str(name) for name in accepted.table["category"].cat.categories]
+    problems = pd.DataFrame(
+        [asdict(problem) for problem in all_problems(reading)], columns=list(PROBLEM_COLUMNS)
+    )
+    return Incidents(
+        table=accepted.table,
+        quarantine=quarantine,
+        funnel=Funnel(reading.n_read, len(accepted.table), len(quarantine), accepted.n_dropped),
+        problems=problems.astype({"n": "int64", "share": "float64"}),
+        origins={name: reading.origins[name] for name in present},
+        tz=zone,
+        time_precision=accepted.time_precision,
+        ids_given=accepted.ids_given,
+    )
+
+
+def _check_tz(tz: str | None) -> str:
+    if tz is None:
+        msg = (
+            "tz is required: files hold local wall-clock times, and without a time zone neither the start of "
+            "a day nor the hours lost and doubled by clock changes are known. Give an IANA name, such as "
+            "tz='Europe/Paris'."
+        )
+        raise UsageError(msg)
+    return check_timezone(tz)
+
+
+def _moment(now: str | pd.Timestamp | None, tz: str) -> pd.Timestamp:
+    if now is None:
+        return pd.Timestamp.now(tz="UTC")
+    moment = pd.Timestamp(now)
+    return moment.tz_localize(tz) if moment.tz is None else moment

@@ -1,0 +1,127 @@
+"""Calibration: closed forms against scipy, recovery of planted errors, monotone curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tranquillite_ml.calibration import (
+    Calibrator,
+    count_interval,
+    fit_calibrator,
+    fit_dispersion,
+    fit_rate_curve,
+    no_calibration,
+    prob_zero,
+    recalibrate_probability,
+)
+from tranquillite_ml.errors import UsageError
+
+MEANS = np.array([1e-6, 0.01, 0.3, 1.0, 4.5, 30.0, 250.0])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.05, 0.5, 3.0])
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+def test_intervals_are_the_quantiles(alpha: float, level: float) -> None:
+    lower, upper = count_interval(MEANS, np.full_like(MEANS, alpha), level=level)
+    law = stats.poisson(MEANS) if alpha == 0 else stats.nbinom(1 / alpha, 1 / (1 + alpha * MEANS))
+    np.testing.assert_array_equal(lower, law.ppf((1 - level) / 2))
+    np.testing.assert_array_equal(upper, law.ppf((1 + level) / 2))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 3.0])
+def test_probability_of_none(alpha: float) -> None:
+    law = stats.poisson(MEANS) if alpha == 0 else stats.nbinom(1 / alpha, 1 / (1 + alpha * MEANS))
+    np.testing.assert_allclose(prob_zero(MEANS, np.full_like(MEANS, alpha)), law.pmf(0), rtol=1e-9)
+
+
+def test_a_level_outside_zero_and_one_is_refused() -> None:
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        count_interval(MEANS, MEANS, level=1.0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.2, 1.5])
+def test_dispersion_is_recovered(alpha: float) -> None:
+    rng = np.random.default_rng(3)
+    mean = rng.gamma(1.0, 1.0, size=60_000)
+    extra = rng.gamma(1 / alpha, alpha, size=len(mean)) if alpha else 1.0
+    assert abs(fit_dispersion(rng.poisson(mean * extra), mean) - alpha) < 0.05 + 0.05 * alpha
+
+
+def test_no_incident_gives_no_dispersion() -> None:
+    assert fit_dispersion(np.zeros(10), np.full(10, 0.1)) == 0.0
+
+
+def test_overall_factor_by_hand() -> None:
+    # Observed 120, expected 100, trust 20: (120 + 20) / (100 + 20) = 7 / 6.
+    rate = np.full((10, 10), 1.0)
+    observed = np.full((10, 10), 1.2)
+    curve = fit_rate_curve(observed, rate, np.ones_like(rate), strata=1, trust_one=20)
+    np.testing.assert_allclose(curve.factor(np.array([0.1, 5.0])), 7 / 6)
+
+
+def test_errors_by_activity_are_mended() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.tile(rng.gamma(0.5, 0.6, size=800), (100, 1))
+    wrong = 0.7 * truth**1.2  # too low where quiet, too high where busy
+    observed = rng.poisson(truth)
+    learnt = fit_calibrator(observed, wrong)
+    expected = learnt.expected(wrong)
+    for low, high in ((0, 50), (50, 80), (80, 95), (95, 100)):
+        mine = (truth >= np.percentile(truth, low)) & (truth <= np.percentile(truth, high))
+        assert abs(observed[mine].sum() / expected[mine].sum() - 1) < 0.12
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.2, 5.0), st.integers(1, 6))
+def test_calibrated_rates_keep_their_order(seed: int, factor: float, strata: int) -> None:
+    rng = np.random.default_rng(seed)
+    rate = rng.gamma(0.4, 0.5, size=(20, 60)) + 1e-6
+    learnt = fit_calibrator(rng.poisson(rate[::-1] * factor), rate, strata=strata)
+    ladder = np.geomspace(1e-7, 50, 300)
+    assert (np.diff(learnt.expected(ladder)) >= -1e-12).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-2, 2), st.floats(0.2, 3))
+def test_probabilities_stay_probabilities_in_order(shift: float, slope: float) -> None:
+    p = recalibrate_probability(np.linspace(0, 1, 50), shift, slope)
+    assert ((p >= 0) & (p <= 1)).all()
+    assert (np.diff(p) >= 0).all()
+
+
+def test_probability_of_any_is_mended() -> None:
+    """Counts that come in pairs: a mean that is right gives twice too many cells with any."""
+    rng = np.random.default_rng(1)
+    mean = np.full((50, 400), 0.2)
+    observed = 2 * rng.poisson(mean / 2)
+    learnt = fit_calibrator(observed, mean, strata=1)
+    law = learnt.distribution(learnt.expected(mean), level=0.9)
+    assert abs(law["prob_any"].mean() - (observed > 0).mean()) < 0.01
+
+
+def test_intervals_cover_what_they_say() -> None:
+    rng = np.random.default_rng(2)
+    mean = np.tile(rng.gamma(1.0, 3.0, size=500), (60, 1))
+    draw = lambda: rng.poisson(mean * rng.gamma(2.0, 0.5, size=mean.shape))  # noqa: E731
+    learnt = fit_calibrator(draw(), mean)
+    law = learnt.distribution(learnt.expected(mean), level=0.9)
+    observed = draw()
+    covered = ((observed >= law["lower"]) & (observed <= law["upper"])).mean()
+    lower, upper = count_interval(mean, np.full_like(mean, 0.5), level=0.9)
+    by_truth = ((observed >= lower) & (observed <= upper)).mean()  # whole numbers cover more than 90 %
+    assert abs(covered - by_truth) < 0.01
+
+
+def test_written_down_and_read_back() -> None:
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(0.5, 1.0, size=(30, 50))
+    learnt = fit_calibrator(rng.poisson(rate), rate)
+    again = Calibrator.from_dict(learnt.to_dict())
+    assert again.expected(rate).tobytes() == learnt.expected(rate).tobytes()
+    nothing = Calibrator.from_dict(no_calibration().to_dict())
+    np.testing.assert_array_equal(nothing.expected(rate), rate)
+    assert (nothing.distribution(rate, level=0.9)["dispersion"] == 0).all()

@@ -1,0 +1,129 @@
+"""Repeats, pile-ups, placeholder times and enforcement words, worked by hand."""
+
+import numpy as np
+import pytest
+
+from tranquillite_ml.intake.guards import (
+    is_enforcement,
+    near_repeats,
+    pile_ups,
+    placeholder_times,
+    plain_words,
+    repeats_of_previous,
+)
+
+MINUTE = 60_000_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "drugs",
+            "DRUGS",
+            "Narcotics",
+            "liquor laws",
+            "prostitution",
+            "loitering/vagrancy",
+            "weapons",
+            "gambling",
+        ),
+        *(
+            "disorderly conduct",
+            "driving under influence",
+            "stolen property",
+            "traffic stops",
+            "fines",
+            "arrests",
+        ),
+        *("Stupéfiants", "usage de stupéfiants", "port d'arme", "ivresse publique", "contrôles routiers"),
+        *("amendes", "recel", "trouble à l'ordre public", "CONTRÔLE D'IDENTITÉ"),
+    ],
+)
+def test_enforcement_driven_categories_are_recognised(name: str) -> None:
+    assert is_enforcement(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "larceny",
+            "burglary",
+            "armed robbery",
+            "robbery with weapon",
+            "assault",
+            "theft of firearms",
+            "graffiti",
+        ),
+        *(
+            "noise",
+            "dumping",
+            "obstructive parking",
+            "fires",
+            "vandalism",
+            "other (incl. leaving scene)",
+            "arson",
+        ),
+        *(
+            "vol à main armée",
+            "cambriolage",
+            "Mischief",
+            "motor vehicle theft",
+            "Break and Enter Commercial",
+            "",
+        ),
+    ],
+)
+def test_other_categories_are_not(name: str) -> None:
+    assert not is_enforcement(name)
+
+
+def test_plain_words_split_case_accents_and_punctuation() -> None:
+    assert plain_words("dateDe_Naissance-1") == "date de naissance 1"
+
+
+def test_repeats_need_every_key_to_be_equal() -> None:
+    keys = [np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])]
+    assert repeats_of_previous(keys).tolist() == [False, True, False, False]
+    assert repeats_of_previous([np.array([])]).tolist() == []
+
+
+def test_near_repeats_are_close_in_time_in_place_and_of_one_category() -> None:
+    times = np.array([0, 4, 4, 20, 100]) * MINUTE
+    lat, lng = np.full(5, 43.30), np.full(5, 5.40)
+    # 0 → 4 minutes: near. 4 → 4: exact repeat, not counted here. 4 → 20 and 20 → 100: too late.
+    assert near_repeats(times, lat, lng, np.zeros(5, dtype=np.int64)) == 1
+    assert near_repeats(times, lat, lng, np.arange(5)) == 0
+    assert near_repeats(times, lat + np.arange(5) * 0.01, lng, np.zeros(5, dtype=np.int64)) == 0
+    assert near_repeats(times[:1], lat[:1], lng[:1], np.zeros(1, dtype=np.int64)) == 0
+
+
+def test_a_pile_up_is_reported_with_its_size() -> None:
+    lat = np.concatenate([np.full(60, 43.0), 43 + np.arange(1, 941) * 1e-4])
+    pile = pile_ups(lat, np.full(1000, 5.4))
+    assert pile is not None
+    assert pile.n == 60
+    assert pile.share == 0.06
+    assert "(43.00000, 5.40000), holds 60" in pile.advice
+    assert pile_ups(lat[11:], np.full(989, 5.4)) is None  # 49 rows on one point can be an address
+    assert pile_ups(lat[:0], lat[:0]) is None
+
+
+def test_a_few_coordinates_of_equal_weight_are_no_pile_up() -> None:
+    assert pile_ups(np.repeat([43.0, 43.1], 500), np.full(1000, 5.4)) is None
+
+
+def test_placeholder_times_stand_out_from_their_neighbours() -> None:
+    # Ten rows a minute all day, 100 at 00:01; a hundred at 12:00, where 11:00 and 13:00 have ten.
+    per_minute = np.full(1440, 10)
+    per_minute[[1, 720]] = 100
+    wall = np.repeat(np.arange(1440), per_minute) * MINUTE
+    found = {problem.what: problem.n for problem in placeholder_times(wall)}
+    assert found == {"placeholder time 00:01": 100, "placeholder time 12:00": 100}
+
+
+def test_even_times_and_dates_only_have_no_placeholder() -> None:
+    assert placeholder_times(np.arange(1440) * MINUTE) == []
+    assert placeholder_times(np.arange(50) * 1440 * MINUTE) == []
+    assert placeholder_times(np.array([], dtype=np.int64)) == []
