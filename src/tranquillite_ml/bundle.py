@@ -57,7 +57,7 @@ def write_manifest(folder: Path, extra: Mapping[str, Any]) -> None:
     files = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes())
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path != folder / MANIFEST
     }
     text = json.dumps({"format": FORMAT, **extra, "files": files}, indent=1, sort_keys=True)
     partial = folder / f".{MANIFEST}.partial"

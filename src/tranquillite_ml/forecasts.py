@@ -43,6 +43,21 @@ class Forecasts:
     ------
     InputDataError
         If shapes differ, keys repeat, or a rate is negative or not finite.
+
+    Examples
+    --------
+    >>> from tranquillite_ml.city import simulate_city
+    >>> from tranquillite_ml.forecasters import Count365
+    >>> from tranquillite_ml.panel import Panel
+    >>> from tranquillite_ml.target import Target
+    >>> from tranquillite_ml.timebins import TimeBins
+    >>> city = simulate_city(seed=0, days=120, radius_km=1.5)
+    >>> panel = Panel.build(city.incidents, city.grid, TimeBins.covering(city.incidents))
+    >>> week = Count365(Target("noise", period=7)).fit(panel).forecast(panel)
+    >>> week.expected_count.shape == (1, panel.n_cells)
+    True
+    >>> week.to_frame()[["model", "horizon"]].drop_duplicates().values.tolist()
+    [['count_365d', 1]]
     """
 
     def __init__(
@@ -280,6 +295,12 @@ def read_forecasts(path: str | Path) -> Forecasts:
     ------
     InputDataError
         If columns are missing, keys repeat, a map lacks cells, or a rate is negative.
+
+    Examples
+    --------
+    >>> read_forecasts("no_such_file.parquet")
+    Traceback (most recent call last):
+    tranquillite_ml.errors.InputDataError: no_such_file.parquet cannot be read as a Forecasts table: ...
     """
     import pyarrow.parquet as pq
 

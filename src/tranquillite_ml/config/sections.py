@@ -359,7 +359,7 @@ class BacktestConfig(Section):
 class CalibrationConfig(Section):
     """The window, after training and before the cutoff, on which rates are recalibrated."""
 
-    window: Days = "90D"
+    window: Days = "60D"
     strata: Literal["activity", "none"] = Field(
         default="activity", description="groups of cells with their own factor"
     )

@@ -34,7 +34,7 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
     Parameters
     ----------
     target : Target
-    calibration_days : float, default 90
+    calibration_days : float, default 60
         Length of the calibration window before the cutoff; 0 leaves rates as they are.
     strata : int, default 5
         Strata of activity in the calibration; 1 for one overall factor.
@@ -65,7 +65,7 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
     name: ClassVar[str]
 
     def __init__(
-        self, target: Target, *, calibration_days: float = 90, strata: int = 5, level: float = 0.9
+        self, target: Target, *, calibration_days: float = 60, strata: int = 5, level: float = 0.9
     ) -> None:
         self.target = target
         self.calibration_days = calibration_days

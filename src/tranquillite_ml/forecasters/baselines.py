@@ -128,7 +128,7 @@ class DecayedCount(_Counting):
         target: Target,
         *,
         half_life_days: float = 200,
-        calibration_days: float = 90,
+        calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
     ) -> None:
@@ -164,7 +164,7 @@ class SmoothedCount(_Counting):
         target: Target,
         *,
         days: float = 365,
-        calibration_days: float = 90,
+        calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
     ) -> None:

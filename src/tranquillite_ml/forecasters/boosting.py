@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tranquillite_ml.target import Target
 
 
+REFIT_BELOW = 12
+
+
 class LightGBMForecaster(LearnedForecaster):
     """Gradient-boosted trees for expected counts (Poisson), learnt on pseudo-cutoffs of the past.
 
@@ -36,8 +39,9 @@ class LightGBMForecaster(LearnedForecaster):
     min_child_weight : float, default 20
         Least sum of expected incidents in a leaf.
     feature_fraction : float, default 0.5
-    stopping_days : float, default 90
-        Length of the later window on which training stops early.
+    stopping_days : float, default 60
+        Length of the later window on which training stops early. A history shorter than twelve such windows
+        is then trained on whole, with the number of trees found.
     zeros, max_rows, random_state, calibration_days, strata, level
         As for `LearnedForecaster` and `Forecaster`.
 
@@ -60,11 +64,11 @@ class LightGBMForecaster(LearnedForecaster):
         num_leaves: int = 31,
         min_child_weight: float = 20,
         feature_fraction: float = 0.5,
-        stopping_days: float = 90,
+        stopping_days: float = 60,
         zeros: float = 0.1,
         max_rows: int = 600_000,
         random_state: int = 0,
-        calibration_days: float = 90,
+        calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
     ) -> None:
@@ -110,8 +114,13 @@ class LightGBMForecaster(LearnedForecaster):
         later = _dataset(self._sample(panel, category, stop, end, 1), self._params(), train)
         quiet = lgb.early_stopping(40, verbose=False)
         booster = lgb.train(self._params(), train, self.n_estimators, valid_sets=[later], callbacks=[quiet])
+        trees = booster.best_iteration
+        if stop - begin < REFIT_BELOW * (end - stop):
+            # A short history cannot spare its last weeks: train again on all of it, with the trees found.
+            whole = _dataset(self._sample(panel, category, begin, end, 2), self._params())
+            booster = lgb.train(self._params(), whole, trees)
         # Only the trees that helped are kept, as they will be read back from text.
-        return lgb.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
+        return lgb.Booster(model_str=booster.model_to_string(num_iteration=trees))
 
     def _log_factor(self, model: lgb.Booster, columns: dict[str, NDArray[np.float32]]) -> NDArray[Any]:
         table = _arrow(columns).select(model.feature_name())

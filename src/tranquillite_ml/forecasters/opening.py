@@ -88,6 +88,22 @@ def open_bundle(path: str | Path) -> Forecaster:
     ------
     BundleError
         If a file is missing or changed, or the forecaster is unknown to this version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tranquillite_ml.city import simulate_city
+    >>> from tranquillite_ml.forecasters import Count365
+    >>> from tranquillite_ml.panel import Panel
+    >>> from tranquillite_ml.target import Target
+    >>> from tranquillite_ml.timebins import TimeBins
+    >>> city = simulate_city(seed=0, days=120, radius_km=1.5)
+    >>> panel = Panel.build(city.incidents, city.grid, TimeBins.covering(city.incidents))
+    >>> fitted = Count365(Target("noise", period=7)).fit(panel)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     opened = open_bundle(fitted.save(f"{folder}/model"))
+    >>> bool((opened.forecast(panel).expected_count == fitted.forecast(panel).expected_count).all())
+    True
     """
     parts = read_parts(path)
     kinds = {kind.__name__: kind for kind in all_forecasters()}

@@ -60,7 +60,7 @@ class TabularForecaster(LearnedForecaster):
         zeros: float = 0.1,
         max_rows: int = 300_000,
         random_state: int = 0,
-        calibration_days: float = 90,
+        calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
     ) -> None:

@@ -80,6 +80,15 @@ class Incidents:
         IANA time zone.
     time_precision : {"date", "hour", "minute"}
         How finely `occurred_at` is known.
+
+    Examples
+    --------
+    >>> from tranquillite_ml.city import simulate_city
+    >>> incidents = simulate_city(seed=0, days=30, radius_km=1.5).incidents
+    >>> incidents.funnel.read == incidents.funnel.accepted == len(incidents)
+    True
+    >>> incidents.origins["fires"], incidents.origins["obstructive_parking"]
+    ('sensor', 'fine')
     """
 
     table: pd.DataFrame

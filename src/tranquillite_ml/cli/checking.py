@@ -1,0 +1,167 @@
+"""What `check` finds: the funnel, the reasons, the categories, the folds and the grid, without training."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tranquillite_ml.cli.output import clean, number, text_table
+from tranquillite_ml.cli.progress import Work
+from tranquillite_ml.errors import UsageError
+
+if TYPE_CHECKING:
+    from tranquillite_ml.config import RunConfig
+    from tranquillite_ml.hexgrid import HexGrid
+    from tranquillite_ml.intake import Incidents
+    from tranquillite_ml.timebins import TimeBins
+
+MIN_TRAINING_DAYS = 28
+
+
+def find(found: dict[str, Any], config: RunConfig, work: Work) -> None:
+    """Fill `found` step by step, so that what was seen before a refusal can still be told.
+
+    Raises
+    ------
+    TranquilliteError
+        If `run` would refuse the data or the configuration.
+    """
+    from tranquillite_ml import pipeline
+    from tranquillite_ml.timebins import TimeBins
+
+    with work.stage("intake"):
+        incidents, found["notice"] = pipeline.load_incidents(config)
+    found |= _intake(config, incidents)
+    with work.stage("check"):
+        bins = TimeBins.covering(incidents, freq=config.time.freq)
+        target = pipeline.make_target(config)
+        folds = pipeline.make_splits(config).table(bins, target)
+        found["folds"] = [
+            {name: str(value) if name != "fold" else int(value) for name, value in row.items()}
+            for row in folds.to_dict("records")
+        ]
+        found["grid"] = _grid(pipeline.make_grid(config, incidents, bins), incidents)
+        _check_history(config, bins, target.reach, bins.index_at(folds["cutoff"].iloc[0]))
+    found |= {"seconds": work.seconds, "peak_rss_mb": pipeline.peak_rss_mb()}
+
+
+def _intake(config: RunConfig, incidents: Incidents) -> dict[str, Any]:
+    reasons = incidents.quarantine.groupby(["column", "reason"], sort=True).size()
+    told = incidents.summary()
+    targets = config.incidents.categories
+    return told | {
+        "quarantine": [
+            {"column": str(column), "reason": str(reason), "n": int(n)}
+            for (column, reason), n in reasons.sort_values(ascending=False, kind="stable").items()
+        ],
+        "categories": {name: row | {"target": name in targets} for name, row in told["categories"].items()},
+    }
+
+
+def _grid(grid: HexGrid, incidents: Incidents) -> dict[str, Any]:
+    where = grid.locate(incidents.table["lat"].to_numpy(), incidents.table["lng"].to_numpy())
+    return {
+        "resolution": grid.resolution,
+        "n_cells": grid.n_cells,
+        "area_km2": round(float(grid.area_km2.sum()), 3),
+        "study_area_km2": round(grid.study_area_km2, 3),
+        "incidents_outside": int((where < 0).sum()),
+    }
+
+
+def _check_history(config: RunConfig, bins: TimeBins, reach: int, first: int) -> None:
+    """Refuse folds before which there is nothing to learn from, as training would."""
+    window = bins.days(float(config.calibration.window.removesuffix("D")))
+    if first - window < bins.days(MIN_TRAINING_DAYS) + reach:
+        msg = (
+            f"the first cutoff comes {first / bins.bins_per_day:.0f} days after the first record, and the "
+            f"calibration window takes {config.calibration.window} of them: training needs "
+            f"{MIN_TRAINING_DAYS} days and one period before it. Use a later first_cutoff, fewer folds or a "
+            "shorter calibration window."
+        )
+        raise UsageError(msg)
+
+
+# ---------------------------------------------------------------------- as text
+
+
+def print_check(found: Mapping[str, Any]) -> Iterator[str]:
+    """Give the lines that tell what was found; what was not reached is left out."""
+    notice = found.get("notice")
+    yield from [clean(notice), ""] if notice else []
+    yield f"{clean(found.get('name', ''))} ({clean(found.get('config', ''))})"
+    for part, tell in (
+        ("read", _funnel),
+        ("quarantine", _reasons),
+        ("problems", _problems),
+        ("categories", _categories),
+        ("since", _span),
+        ("folds", _folds),
+        ("grid", _cells),
+    ):
+        if found.get(part):
+            yield ""
+            yield from tell(found)
+    yield from ["", clean(notice)] if notice else []
+    if found.get("usable"):
+        yield "\nThese data and this config can be used."
+
+
+def _funnel(found: Mapping[str, Any]) -> Iterator[str]:
+    read, accepted, quarantined, duplicate = (
+        found[name] for name in ("read", "accepted", "quarantined", "duplicate")
+    )
+    yield "Rows"
+    yield (
+        f"  read {read:,} = accepted {accepted:,} + quarantined {quarantined:,} "
+        f"+ duplicates dropped {duplicate:,}"
+    )
+
+
+def _reasons(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "Quarantined"
+    rows = [[row["column"], row["reason"], f"{row['n']:,}"] for row in found["quarantine"]]
+    yield text_table(
+        ("column", "reason", "rows"), [*rows, ["", "in all", f"{found['quarantined']:,}"]], left=2
+    )
+
+
+def _problems(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "To know"
+    for problem in found["problems"]:
+        rows = f": {problem['n']:,} rows ({problem['share']:.1%})" if problem["n"] else ""
+        text = clean(f"{problem['what']}{rows}. {problem['advice']}")
+        yield textwrap.fill(
+            text, 110, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
+        )
+
+
+def _categories(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "Categories"
+    rows = [
+        [name, row["origin"], "forecast" if row["target"] else "context", f"{row['n']:,}"]
+        for name, row in found["categories"].items()
+    ]
+    yield text_table(("category", "origin", "used as", "recorded incidents"), rows, left=3)
+
+
+def _span(found: Mapping[str, Any]) -> Iterator[str]:
+    since, until = (str(found[end])[:16].replace("T", " ") for end in ("since", "until"))
+    yield f"Time: {since} to {until} ({found['tz']}), known to the {found['time_precision']}"
+
+
+def _folds(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "Folds"
+    names = list(found["folds"][0])
+    rows = [[str(row[name]).removesuffix(" 00:00:00") for name in names] for row in found["folds"]]
+    yield text_table([name.replace("_", " ") for name in names], rows)
+
+
+def _cells(found: Mapping[str, Any]) -> Iterator[str]:
+    grid = found["grid"]
+    yield (
+        f"Grid: {grid['n_cells']:,} H3 cells of resolution {grid['resolution']}, "
+        f"{number(grid['area_km2'], 1)} km²; "
+        f"{grid['incidents_outside']:,} accepted incidents lie outside and count in every denominator"
+    )

@@ -1,0 +1,181 @@
+"""The commented YAML that `init` writes. Names that come from the file are quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from tranquillite_ml.cli.columns import REQUIRED
+from tranquillite_ml.cli.drafting import Draft, choose_target, rank_categories, writable
+from tranquillite_ml.cli.output import clean
+from tranquillite_ml.errors import UsageError
+
+CHECK = "CHECK THIS"
+_SUGGESTED = 10
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:[/-][A-Za-z0-9_]+)*")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def quoted(text: str) -> str:
+    r"""A YAML scalar on one line that means this text, whatever it holds.
+
+    Examples
+    --------
+    >>> quoted("noise"), quoted("no"), quoted("a: b # c\n")
+    ('noise', '"no"', '"a: b # c\\n"')
+    """
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    dumped = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return str(dumped).removesuffix("\n")
+
+
+def refuse_overwrite(path: Path, *, force: bool) -> None:
+    """Stop if there is a file already.
+
+    Raises
+    ------
+    UsageError
+        Unless forced.
+    """
+    if path.exists() and (path.is_dir() or not force):
+        what = "is a folder" if path.is_dir() else "exists already: --force overwrites it"
+        msg = f"{path} {what}, or choose another name with --output."
+        raise UsageError(msg)
+
+
+def write_draft(draft: Draft, path: Path, *, force: bool) -> None:
+    """Write the config, after its own reader has accepted it.
+
+    Raises
+    ------
+    UsageError
+        If there is a file already and `force` is not given, or it cannot be written.
+    """
+    from tranquillite_ml.config import RunConfig
+
+    text = "\n".join(_lines(draft, path)) + "\n"
+    RunConfig.from_yaml(text, str(path))
+    refuse_overwrite(path, force=force)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        msg = f"{path} cannot be written ({error.strerror}): choose another name with --output."
+        raise UsageError(msg) from error
+
+
+def print_draft(draft: Draft, path: Path) -> Iterator[str]:
+    """Lines that tell what was found and what to look at."""
+    funnel, incidents = draft.incidents.funnel, draft.incidents
+    yield f"{clean(path)}: a config for {clean(draft.source)}"
+    yield f"  {funnel.accepted:,} of {funnel.read:,} rows can be used, in {len(incidents.origins)} categories"
+    for ours, theirs in draft.columns.mapped.items():
+        yield f"  {ours} is {clean(repr(theirs))}"
+    for theirs, why in draft.columns.dropped.items():
+        yield f"  {clean(repr(theirs))} describes persons ({why}): it is never loaded"
+    yield from (f"  {CHECK}: {clean(question)}" for question in draft.questions)
+    yield f"Next: tranquillite check {clean(path)}"
+
+
+def _lines(draft: Draft, path: Path) -> Iterator[str]:
+    file = clean(path)
+    yield f"# Written by `tranquillite init` after a look at {clean(draft.source)}. Read it through, then:"
+    yield "#"
+    yield f"#   tranquillite check {file}      look at the data without training"
+    yield f"#   tranquillite run   {file}      forecasts, scores, map and an MLflow run"
+    yield "#"
+    yield "# Recorded incidents are what was reported and written down, not everything that happened."
+    yield from (f"# {CHECK}: {clean(question)}" for question in draft.questions)
+    yield ""
+    yield f"name: {quoted(_run_name(draft.source))}"
+    yield "seed: 0                         # all random draws start here: same seed, same results"
+    yield ""
+    yield "incidents:"
+    yield from (f"  {line}" for line in _source(draft))
+    yield from (f"  {line}" for line in _categories(draft))
+    yield "  duplicates: keep              # flag | drop | keep: a repeated row is a second record, or a slip"
+    yield ""
+    yield from _rest(draft)
+
+
+def _run_name(source: str) -> str:
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).strip("-._")
+    return stem[:64] or "my-city"
+
+
+def _source(draft: Draft) -> Iterator[str]:
+    yield f"path: {quoted(draft.source)}"
+    doubt = (
+        "guessed from the coordinates" if draft.tz_is_sure else f"{CHECK}: the time zone of the file's times"
+    )
+    yield f"tz: {quoted(draft.tz)}  # {doubt}"
+    if draft.time_format:
+        asked = any(question.startswith("time_format") for question in draft.questions)
+        yield f"time_format: {quoted(draft.time_format)}" + (f"  # {CHECK}: day first?" if asked else "")
+    yield "columns:                      # our name: the file's column"
+    for ours, theirs in draft.columns.mapped.items():
+        asked = any(question.startswith(f"{ours}:") for question in draft.questions)
+        yield f"  {ours}: {quoted(theirs)}" + (f"  # {CHECK}" if asked and ours in REQUIRED else "")
+    if draft.columns.dropped:
+        yield "drop_columns:                 # these describe persons: they are never loaded"
+        yield from (f"  - {quoted(name)}  # {clean(why)}" for name, why in draft.columns.dropped.items())
+
+
+def _categories(draft: Draft) -> Iterator[str]:
+    ranked = rank_categories(draft.incidents)
+    target = choose_target(ranked)
+    others = [(name, n) for name, n, fits in ranked if fits and name != target]
+    counts = {name: n for name, n, _ in ranked}
+    yield "categories:                   # what is forecast; every other category is kept as context"
+    yield "  # Say who makes the records where you know it: {from: [...], origin: citizen}"
+    yield "  # (citizen, sensor, agent, arrest, fine, inspection). Unknown ones are not used as features."
+    yield f"  {quoted(target)}: {{from: [{quoted(target)}]}}  # {counts[target]:,} recorded incidents"
+    if others:
+        yield "  # To forecast others too, take away their #:"
+    for name, n in others[:_SUGGESTED]:
+        yield f"  # {quoted(name)}: {{from: [{quoted(name)}]}}  # {n:,}"
+    agents = [
+        name for name, origin in draft.incidents.origins.items() if origin == "agent" and writable(name)
+    ]
+    if agents:
+        yield f"origins:                      # {CHECK}: by their names, these records follow patrols"
+        yield from (f"  {quoted(name)}: agent  # {counts[name]:,}" for name in agents)
+
+
+def _rest(draft: Draft) -> Iterator[str]:
+    plan = draft.plan
+    unit = "day" if plan.period == 1 else f"{plan.period} days"
+    when = draft.incidents.table["occurred_at"]
+    yield "grid:"
+    yield "  resolution: 9                 # H3: 9 is about 0.1 km², 8 about 0.7 km²; 10 is the finest"
+    yield "  dilate: 1                     # rings around the cells with incidents before the first cutoff"
+    yield "  # study_area: area.geojson    # better: the polygon of the area that is answered for"
+    yield ""
+    yield "time: {freq: 1D}                # length of a time bin"
+    yield f"forecast: {{period: {plan.period}, horizons: [1]}}    # the next {unit}"
+    yield ""
+    yield "features:"
+    yield "  - history                     # counts of the past in each cell"
+    yield "  - neighbourhood               # the same in the rings around it"
+    yield "  - near_repeat                 # incidents close in space and time"
+    yield "  - calendar                    # season, weekday; with holidays: calendar: {country: FR}"
+    yield ""
+    yield "model: {kind: lightgbm}         # lightgbm | tabular | none (the ladder of plain counts alone)"
+    yield ""
+    yield f"backtest:                       # the record: {when.min():%Y-%m-%d} to {when.max():%Y-%m-%d}"
+    yield f"  folds: {plan.folds}"
+    yield f"  every: {plan.every}D"
+    yield f"  first_cutoff: {plan.first_cutoff}      # the last fold ends with the record"
+    yield "  refit: never                  # never | every_fold"
+    yield ""
+    yield "calibration:"
+    yield f"  window: {plan.window}D                  # days before the cutoff that rates are recalibrated on"
+    yield "  strata: activity              # one factor for each level of activity; none: one for all"
+    yield ""
+    yield "output: runs                    # the folder of all runs"

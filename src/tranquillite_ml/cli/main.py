@@ -1,0 +1,88 @@
+"""The `tranquillite` command: its commands, and what happens to errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from tranquillite_ml.cli import looking, runs
+from tranquillite_ml.cli.output import exit_code
+
+HELP = """Calibrated forecasts of recorded incidents per place and period, that say if they beat plain counts.
+
+Forecasts are about places, never persons. Results go to standard output, progress and messages to standard
+error. Exit codes: 0 done, whatever the verdict; 1 a failure of ours; 2 wrong usage or config; 3 input data
+refused; 4 a gate said no."""
+
+
+class CarefulCommand(TyperCommand):
+    """A command whose errors become one line on standard error and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            raise typer.Exit(exit_code(error)) from None
+
+
+app = typer.Typer(
+    name="tranquillite",
+    help=HELP,
+    epilog="Example: tranquillite demo",
+    rich_markup_mode=None,  # with it, --help takes three times as long
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from tranquillite_ml import __version__
+
+        typer.echo(f"tranquillite_ml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _command, _example in (
+    (runs.demo, "tranquillite demo --output demo-run"),
+    (runs.run, "tranquillite run configs/stlouis.yaml --set grid.resolution=8 --json"),
+    (looking.check, "tranquillite check configs/vancouver.yaml"),
+    (runs.backtest, "tranquillite backtest configs/stlouis.yaml --set backtest.folds=5"),
+    (runs.fit, "tranquillite fit configs/stlouis.yaml --output runs"),
+    (runs.forecast, "tranquillite forecast configs/stlouis.yaml --as-of 2018-12-28"),
+    (looking.schema, "tranquillite schema forecasts"),
+    (looking.init, "tranquillite init incidents.csv --output config.yaml"),
+):
+    app.command(cls=CarefulCommand, epilog=f"Example: {_example}")(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    # Threads that wait busily for each other take minutes instead of seconds where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a terminal without UTF-8 is no reason to fail
+            reconfigure(errors="backslashreplace")
+    app()
+
+
+if __name__ == "__main__":
+    main()
