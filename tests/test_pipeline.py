@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tranquillite_ml import pipeline
+from tranquillite_ml import pipeline, stages
 from tranquillite_ml.bundle import check_manifest
 from tranquillite_ml.city import simulate_city
 from tranquillite_ml.config import RunConfig, load_config
 from tranquillite_ml.errors import BundleError, UsageError
 from tranquillite_ml.forecasts import read_forecasts
-from tranquillite_ml.runfolder import harmless
+from tranquillite_ml.runfolder import RunFolder
 
 FILES = [
     "config.yaml",
@@ -108,8 +108,8 @@ def test_a_run_stopped_half_way_resumes_and_ends_the_same(
         pipeline.run(config(tmp_path), report=stop, track=False)
     folder = tmp_path / finished["run_id"]
     assert not (folder / "manifest.json").exists()
-    with pytest.raises(UsageError, match="no finished run"):
-        pipeline.find_run(config(tmp_path))
+    with pytest.raises(UsageError, match="there is no model"):
+        pipeline.find_model(config(tmp_path))
     calls.clear()
     monkeypatch.undo()
     again = pipeline.run(config(tmp_path), report=lambda what, *_: calls.append(what), track=False)
@@ -167,10 +167,30 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> N
 
 def test_unknown_parameters_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not take these parameters"):
-        pipeline.make_forecasters(config(tmp_path, "model.params.leaves=3"))
+        stages.make_forecasters(config(tmp_path, "model.params.leaves=3"))
 
 
-def test_formulas_are_made_harmless() -> None:
+def test_tables_hold_no_formula(tmp_path: Path) -> None:
     table = pd.DataFrame({"category": ["=cmd|' /C calc'!A0", "@x", "noise"], "n": [-1, 2, 3]})
-    assert harmless(table)["category"].tolist() == ["'=cmd|' /C calc'!A0", "'@x", "noise"]
-    assert harmless(table)["n"].tolist() == [-1, 2, 3]
+    path = RunFolder(tmp_path, "run").write_table("table.csv", table)
+    assert path.read_text().splitlines() == ["category,n", "'=cmd|' /C calc'!A0,-1", "'@x,2", "noise,3"]
+
+
+def test_a_fitted_model_can_forecast_before_there_is_a_whole_run(tmp_path: Path) -> None:
+    ours = config(tmp_path, "model.kind=none")
+    fitted = pipeline.fit_only(ours)
+    assert Path(fitted["paths"]["model"], "manifest.json").exists()
+    made = pipeline.forecast_as_of(ours)
+    assert made["run_id"] == fitted["run_id"]
+    assert Path(made["paths"]["map"]).exists()
+
+
+def test_a_backtest_is_taken_up_by_the_run(tmp_path: Path) -> None:
+    ours = config(tmp_path, "model.kind=none")
+    scored = pipeline.backtest_only(ours)
+    assert scored["verdict"]["damage"]["n_folds"] == 3
+    assert "map" not in scored["paths"]
+    calls: list[str] = []
+    whole = pipeline.run(ours, report=lambda what, *_: calls.append(what), track=False)
+    assert "count_365d" not in calls
+    assert whole["scores"] == scored["scores"]

@@ -1,193 +1,59 @@
-"""The whole path, from a configuration to a tracked run; each stage can be called alone."""
+"""The whole path, from a configuration to a tracked run."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tranquillite_ml.config import RunConfig
-from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.errors import UsageError
 from tranquillite_ml.runfolder import RunFolder, package_digest, run_identity
+from tranquillite_ml.stages import Report, fit_last, load_incidents, make_panel, run_backtest, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tranquillite_ml.forecasters import Forecaster
-    from tranquillite_ml.forecasts import Forecasts
-    from tranquillite_ml.hexgrid import HexGrid
     from tranquillite_ml.intake import Incidents
     from tranquillite_ml.panel import Panel
-    from tranquillite_ml.splits import RollingOrigin
-    from tranquillite_ml.target import Target
-    from tranquillite_ml.timebins import TimeBins
-
-Report = Callable[[str, int, int], None]
-"""Called with what is being done, steps done, and steps to do."""
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Say nothing."""
+@dataclass
+class Stopwatch:
+    """Reports each stage and takes its time.
 
-
-# ---------------------------------------------------------------------- stages
-
-
-def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Incidents, str | None]:
-    """Read or simulate the incidents of a configuration.
-
-    Parameters
+    Attributes
     ----------
-    config : RunConfig
-    complete : bool, default True
-        Whether each listed category must occur; a small later file may lack one.
-
-    Returns
-    -------
-    incidents : Incidents
-    notice : str or None
-        What every output must say of them: that they are simulated.
+    report : callable
+    seconds : dict of str to float
+        By stage, in order.
     """
-    section = config.incidents
-    if section.simulate is not None:
-        from tranquillite_ml.city import NOTICE, simulate_city
 
-        simulated = simulate_city(**section.simulate.arguments()).incidents
-        unknown = sorted(set(section.categories) - set(simulated.origins))
-        if unknown:
-            msg = f"the simulated city has no category {unknown}; it has {sorted(simulated.origins)}."
-            raise InputDataError(msg)
-        return simulated, NOTICE
-    from tranquillite_ml.intake import read_incidents
+    report: Report = silent
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    incidents = read_incidents(
-        str(section.path),
-        tz=str(section.tz),
-        columns={str(ours): theirs for ours, theirs in section.columns.items()} or None,
-        categories=config.to_dict()["incidents"]["categories"],
-        origins=dict(section.origins),
-        duplicates=section.duplicates,
-        drop_columns=section.drop_columns,
-        study_area=config.grid.study_area,
-        time_format=section.time_format,
-        where={name: list(values) for name, values in section.where.items()},
-        require_listed=complete,
-    )
-    return incidents, None
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Report that a stage begins and ends."""
+        self.report(name, 0, 1)
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begin, 3)
+        self.report(name, 1, 1)
 
-
-def make_target(config: RunConfig) -> Target:
-    """Build the target of a configuration: its categories, period and horizons."""
-    from tranquillite_ml.target import Target
-
-    names = sorted(config.incidents.categories)
-    return Target(names, period=config.forecast.period, horizons=config.forecast.horizons)
-
-
-def make_splits(config: RunConfig) -> RollingOrigin:
-    """Build the cutoffs of a configuration's backtest."""
-    from tranquillite_ml.splits import RollingOrigin
-
-    section = config.backtest
-    first = section.first_cutoff
-    return RollingOrigin(section.folds, section.every, None if first is None else first.isoformat())
-
-
-def make_grid(config: RunConfig, incidents: Incidents, bins: TimeBins) -> HexGrid:
-    """Lay the grid: a study area, a list of cells, or where incidents were known before the first cutoff."""
-    from tranquillite_ml.hexgrid import HexGrid
-
-    section = config.grid
-    if section.cells is not None:
-        path = Path(section.cells)
-        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-        grid = HexGrid(table["cell"].astype(str))
-    elif section.study_area is not None:
-        grid = HexGrid.from_polygon(section.study_area, resolution=section.resolution)
-    else:
-        first = make_splits(config).cutoffs(bins, make_target(config))[0]
-        before = bins.wall_at(pd.Index([first]).to_numpy())[0]
-        grid = HexGrid.from_incidents(
-            incidents, resolution=section.resolution, dilate=section.dilate, before=before
-        )
-    if section.study_area_km2 is not None:
-        grid = HexGrid(grid.cells.tolist(), study_area_km2=section.study_area_km2)
-    return grid
-
-
-def make_panel(config: RunConfig, incidents: Incidents) -> Panel:
-    """Count incidents into cells and bins."""
-    from tranquillite_ml.panel import Panel
-    from tranquillite_ml.timebins import TimeBins
-
-    bins = TimeBins.covering(incidents, freq=config.time.freq)
-    return Panel.build(incidents, make_grid(config, incidents, bins), bins)
-
-
-def make_forecasters(config: RunConfig) -> list[Forecaster]:
-    """Build the model of a configuration (first, unless its kind is none) and the ladder of plain counts."""
-    from tranquillite_ml.features import FeatureSet
-    from tranquillite_ml.forecasters import baseline_ladder, make_model
-
-    section = config.calibration
-    shared: dict[str, Any] = {
-        "calibration_days": float(section.window.removesuffix("D")),
-        "strata": 1 if section.strata == "none" else 5,
-    }
-    target = make_target(config)
-    ladder = baseline_ladder(target, **shared)
-    if config.model.kind == "none":
-        return ladder
-    features = FeatureSet.from_list([{entry.name: dict(entry.params)} for entry in config.features])
-    model = make_model(
-        config.model.kind, target, features, random_state=config.seed, **shared, **dict(config.model.params)
-    )
-    return [model, *ladder]
-
-
-def run_backtest(config: RunConfig, panel: Panel, folder: RunFolder, report: Report = _silent) -> Forecasts:
-    """Backtest model by model; those finished before are read back."""
-    from tranquillite_ml.evaluation import backtest
-    from tranquillite_ml.forecasts import Forecasts, read_forecasts
-
-    parts = []
-    for forecaster in make_forecasters(config):
-        path = folder.file(f"backtest/{forecaster.name}.parquet")
-        if not path.exists():
-            found = backtest(
-                [forecaster],
-                panel,
-                make_splits(config),
-                refit=config.backtest.refit,
-                recalibrate=config.calibration.refresh,
-                progress=report,
-            )
-            found.write(path)
-        parts.append(read_forecasts(path))
-    return Forecasts.concat(parts)
-
-
-def fit_last(config: RunConfig, panel: Panel, folder: RunFolder) -> Forecasts:
-    """Fit on everything there is, save the bundle, and forecast what follows the data."""
-    from tranquillite_ml.bundle import MANIFEST
-    from tranquillite_ml.forecasters import open_bundle
-
-    if not (folder.file("model") / MANIFEST).exists():
-        make_forecasters(config)[0].fit(panel).save(folder.file("model"))
-    return open_bundle(folder.file("model")).forecast(panel)
-
-
-# ---------------------------------------------------------------------- the whole path
+    def cost(self) -> dict[str, Any]:
+        """``seconds`` by stage and ``peak_rss_mb`` so far."""
+        return {"seconds": self.seconds, "peak_rss_mb": peak_rss_mb()}
 
 
 def run(
-    config: RunConfig, *, report: Report = _silent, again: bool = False, track: bool = True
+    config: RunConfig, *, report: Report = silent, again: bool = False, track: bool = True
 ) -> dict[str, Any]:
     """Take a configuration the whole way: intake, panel, backtest, scores, forecast, map, tracking.
 
@@ -220,31 +86,90 @@ def run(
     """
     from tranquillite_ml import results
 
-    seconds: dict[str, float] = {}
-    with _stage("intake", seconds, report):
+    watch = Stopwatch(report)
+    with watch.stage("intake"):
         incidents, notice = load_incidents(config)
     folder = open_run(config, incidents, again=again)
     if folder.finished:
         return folder.summary()
-    with _stage("panel", seconds, report):
-        results.write_intake(folder, config, incidents)
-        panel = make_panel(config, incidents)
-        panel.save(folder.file("panel"))
-    with _stage("backtest", seconds, report):
-        forecasts = run_backtest(config, panel, folder, report)
+    panel, tables, summary = _scored(config, incidents, folder, watch)
+    with watch.stage("forecast"):
+        results.write_forecast(folder, config, fit_last(config, panel, folder), notice)
+    with watch.stage("track"):
+        mlflow_run_id = results.track(folder, config, incidents, panel, tables) if track else None
+    folder.commit(summary | {"notice": notice, "mlflow_run_id": mlflow_run_id} | watch.cost())
+    return folder.summary()
+
+
+def backtest_only(config: RunConfig, *, report: Report = silent) -> dict[str, Any]:
+    """Go as far as the scores; `run` on the same configuration goes on from there.
+
+    Returns
+    -------
+    dict
+        As `run` gives it, without what is not there yet.
+    """
+    watch = Stopwatch(report)
+    with watch.stage("intake"):
+        incidents, notice = load_incidents(config)
+    folder = open_run(config, incidents)
+    if folder.finished:
+        return folder.summary()
+    *_, summary = _scored(config, incidents, folder, watch)
+    there = {name: path for name, path in summary["paths"].items() if Path(path).exists()}
+    return summary | {"paths": there, "notice": notice} | watch.cost()
+
+
+def fit_only(config: RunConfig, *, report: Report = silent) -> dict[str, Any]:
+    """Fit on everything there is and save the bundle, from which `forecast_as_of` forecasts.
+
+    Returns
+    -------
+    dict
+        ``run_id, run_dir, paths, notice, seconds, peak_rss_mb``.
+    """
+    watch = Stopwatch(report)
+    with watch.stage("intake"):
+        incidents, notice = load_incidents(config)
+    folder = open_run(config, incidents)
+    if not folder.finished:
+        with watch.stage("panel"):
+            panel = _panel(config, incidents, folder)
+        with watch.stage("fit"):
+            fit_last(config, panel, folder)
+    paths = {"model": str(folder.path / "model")}
+    return {
+        "run_id": folder.run_id,
+        "run_dir": str(folder.path),
+        "paths": paths,
+        "notice": notice,
+    } | watch.cost()
+
+
+def _scored(
+    config: RunConfig, incidents: Incidents, folder: RunFolder, watch: Stopwatch
+) -> tuple[Panel, dict[str, pd.DataFrame], dict[str, Any]]:
+    """Panel, backtest and evaluation, written to the run's folder; panel, tables and summary so far."""
+    from tranquillite_ml import results
+
+    with watch.stage("panel"):
+        panel = _panel(config, incidents, folder)
+    with watch.stage("backtest"):
+        forecasts = run_backtest(config, panel, folder, watch.report)
         forecasts.write(folder.file("forecasts.parquet"))
-    with _stage("evaluate", seconds, report):
+    with watch.stage("evaluate"):
         tables = results.evaluate(forecasts)
         results.write_tables(folder, tables, forecasts)
-    with _stage("forecast", seconds, report):
-        week = fit_last(config, panel, folder)
-        results.write_forecast(folder, config, week, notice)
-    summary = results.summarise(folder, config, incidents, panel, tables) | {"notice": notice}
-    with _stage("track", seconds, report):
-        summary["mlflow_run_id"] = results.track(folder, config, incidents, panel, tables) if track else None
-    summary |= {"seconds": seconds, "peak_rss_mb": peak_rss_mb()}
-    folder.commit(summary)
-    return folder.summary()
+    return panel, tables, results.summarise(folder, config, incidents, panel, tables)
+
+
+def _panel(config: RunConfig, incidents: Incidents, folder: RunFolder) -> Panel:
+    from tranquillite_ml import results
+
+    results.write_intake(folder, config, incidents)
+    panel = make_panel(config, incidents)
+    panel.save(folder.file("panel"))
+    return panel
 
 
 def open_run(config: RunConfig, incidents: Incidents, *, again: bool = False) -> RunFolder:
@@ -266,8 +191,8 @@ def open_run(config: RunConfig, incidents: Incidents, *, again: bool = False) ->
     return folder
 
 
-def find_run(config: RunConfig) -> RunFolder:
-    """Give the newest finished run of a configuration, whatever was appended to its inputs since.
+def find_model(config: RunConfig) -> RunFolder:
+    """Give the folder with the newest saved model of a configuration, whatever its inputs were then.
 
     Raises
     ------
@@ -275,75 +200,66 @@ def find_run(config: RunConfig) -> RunFolder:
         If there is none.
     """
     wanted = config.digest()
-    found = [
-        RunFolder(config.output, path.parent.name)
-        for path in sorted(Path(config.output).glob(f"{config.name}-*/manifest.json"), key=_changed)
-    ]
-    for folder in reversed(found):
-        if folder.summary().get("config_digest") == wanted:
+    bundles = Path(config.output).glob(f"{config.name}-*/model/manifest.json")
+    for bundle in sorted(bundles, key=lambda path: path.stat().st_mtime, reverse=True):
+        folder = RunFolder(config.output, bundle.parent.parent.name)
+        if folder.intake().get("config_digest") == wanted:
             return folder
-    msg = f"there is no finished run of {config.name!r} in {config.output}: `tranquillite run` makes one."
+    msg = f"there is no model of {config.name!r} in {config.output}: `tranquillite run` or `fit` makes one."
     raise UsageError(msg)
 
 
-def forecast_as_of(config: RunConfig, as_of: str | None = None) -> dict[str, Any]:
-    """Forecast from a finished run's model and panel and whatever records have come since.
+def forecast_as_of(config: RunConfig, as_of: str | None = None, *, report: Report = silent) -> dict[str, Any]:
+    """Forecast from a saved model and panel and whatever records have come since.
 
     Parameters
     ----------
     config : RunConfig
-        Its newest finished run gives the model; its inputs are read again.
+        Its newest model is used; its inputs are read again.
     as_of : str, optional
         Local moment on an edge of a bin: only what was known then is used. The end of the data if not given.
+    report : callable, optional
+        Told what is being done.
+
+    Returns
+    -------
+    dict
+        ``run_id, run_dir, as_of, forecasts, paths, notice, seconds, peak_rss_mb``.
 
     Raises
     ------
     UsageError
-        If there is no finished run, or the moment is no edge of a bin.
+        If there is no model, or the moment is no edge of a bin.
     """
     from tranquillite_ml import results
     from tranquillite_ml.forecasters import open_bundle
     from tranquillite_ml.panel import Panel
 
-    seconds: dict[str, float] = {}
-    folder = find_run(config)
-    with _stage("intake", seconds, _silent):
+    watch = Stopwatch(report)
+    folder = find_model(config)
+    with watch.stage("intake"):
         incidents, notice = load_incidents(config, complete=False)
         panel = Panel.open(folder.path / "panel").append(incidents)
-    with _stage("forecast", seconds, _silent):
+    with watch.stage("forecast"):
         cutoff = panel.n_bins if as_of is None else panel.index_at(as_of)
         model = open_bundle(folder.path / "model")
         week = model.recalibrate(panel, cutoff).forecast(panel, cutoff)
-    stamp = panel.bins.wall_at(pd.Index([cutoff]).to_numpy())[0].strftime("%Y-%m-%dT%H%M")
-    written = RunFolder(config.output, f"forecasts/{folder.run_id}/{stamp}")
+    moment = panel.bins.wall_at(pd.Index([cutoff]).to_numpy())[0].strftime("%Y-%m-%dT%H%M")
+    written = RunFolder(config.output, f"forecasts/{folder.run_id}/{moment}")
     written.prepare()
-    paths = results.write_forecast(written, config, week, notice)
+    paths = {name: str(path) for name, path in results.write_forecast(written, config, week, notice).items()}
     return {
         "run_id": folder.run_id,
         "run_dir": str(written.path),
-        "as_of": stamp,
-        "forecasts": str(paths["forecast.parquet"]),
-        "seconds": seconds,
-        "peak_rss_mb": peak_rss_mb(),
+        "as_of": moment,
+        "forecasts": paths["forecast.parquet"],
+        "paths": {"forecast": paths["forecast.csv"], "map": paths["map.html"]},
         "notice": notice,
         "package_digest": package_digest(),
-    }
+    } | watch.cost()
 
 
 def peak_rss_mb() -> float:
     """Largest resident memory of this process so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 if sys.platform != "darwin" else 1024**2), 1)
-
-
-@contextmanager
-def _stage(name: str, seconds: dict[str, float], report: Report) -> Iterator[None]:
-    report(name, 0, 1)
-    begin = time.perf_counter()
-    yield
-    seconds[name] = round(time.perf_counter() - begin, 3)
-    report(name, 1, 1)
-
-
-def _changed(path: Path) -> float:
-    return path.stat().st_mtime

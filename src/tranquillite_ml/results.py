@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tranquillite_ml.runfolder import package_digest
+from tranquillite_ml.runfolder import INTAKE, package_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,8 @@ BY = ("category", "model")
 def write_intake(folder: RunFolder, config: RunConfig, incidents: Incidents) -> None:
     """Write the configuration as it was used, and what became of every row that was read."""
     folder.write_text("config.yaml", config.to_yaml(hide_secrets=True))
-    folder.write_json("intake.json", incidents.summary() | {"digest": incidents.digest})
+    digests = {"digest": incidents.digest, "config_digest": config.digest()}
+    folder.write_json(INTAKE, incidents.summary() | digests)
     folder.write_table("tables/quarantine.csv", incidents.quarantine)
     folder.write_table("tables/problems.csv", incidents.problems)
 

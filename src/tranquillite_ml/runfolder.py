@@ -7,15 +7,15 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from tranquillite_ml.bundle import MANIFEST, check_manifest, sha256, write_manifest
 from tranquillite_ml.errors import BundleError, UsageError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 SUMMARY = "summary.json"
+INTAKE = "intake.json"
 
 
 @cache
@@ -94,6 +94,11 @@ class RunFolder:
         found: dict[str, Any] = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
         return found
 
+    def intake(self) -> dict[str, Any]:
+        """What the run said of its inputs and configuration; empty if it did not get that far."""
+        path = self.path / INTAKE
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
     def file(self, name: str) -> Path:
         """Path of one of the run's files; its folder exists."""
         path = self.path / name
@@ -110,11 +115,13 @@ class RunFolder:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> Path:
         """Write plain values as JSON; NaN becomes null."""
-        return self.write_text(name, json.dumps(_plain(values), indent=1, allow_nan=False))
+        return self.write_text(name, json.dumps(plain(values), indent=1, allow_nan=False))
 
     def write_table(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table as CSV, with cells that a spreadsheet would run as a formula made harmless."""
-        return self.write_text(name, harmless(table).to_csv(index=False, float_format="%.9g"))
+        texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column].dtype)]
+        safe = table.assign(**{str(column): table[column].astype(object).map(_safe) for column in texts})
+        return self.write_text(name, safe.to_csv(index=False, float_format="%.9g"))
 
     def commit(self, summary: Mapping[str, Any]) -> None:
         """Write the summary and then the manifest: from here on the run is a result."""
@@ -124,33 +131,30 @@ class RunFolder:
         write_manifest(self.path, {"kind": "run", "run_id": self.run_id})
 
 
-def harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the table with an apostrophe before texts that a spreadsheet would take for a formula.
+def harmless(text: str) -> str:
+    """Text on one line that a spreadsheet shows instead of running as a formula.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> harmless(pd.DataFrame({"category": ["=1+1", "noise"]}))["category"].tolist()
-    ["'=1+1", 'noise']
+    >>> harmless("=1+1"), harmless("noise")
+    ("'=1+1", 'noise')
     """
-
-    def mend(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
-
-    texts = [
-        name for name in table if not hasattr(table[name].dtype, "kind") or table[name].dtype.kind == "O"
-    ]
-    return table.assign(**{str(name): table[name].astype(object).map(mend) for name in texts})
+    line = " ".join(text.splitlines())
+    return f"'{line}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else line
 
 
-def _plain(value: Any) -> Any:
+def _safe(value: Any) -> Any:
+    return harmless(value) if isinstance(value, str) else value
+
+
+def plain(value: Any) -> Any:
     """Values that JSON can hold: NaN and infinity as null, NumPy numbers as numbers."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item") and not isinstance(value, str):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -218,6 +218,12 @@ def test_questions_about_columns_are_asked(tranquillite, tmp_path):
     assert "occurred_at: date_signalement  # CHECK THIS" in text
 
 
+def test_a_column_that_ends_in_type_will_do_for_the_category(tranquillite, tmp_path):
+    rows().rename(columns={"category": "Event Type"}).to_csv(tmp_path / "incidents.csv", index=False)
+    assert tranquillite("init", "incidents.csv").exit_code == 0
+    assert load_config(tmp_path / "config.yaml").incidents.columns["category"] == "Event Type"
+
+
 def test_an_identifier_that_repeats_is_left_out(tranquillite, tmp_path):
     rows().assign(numero=7).to_csv(tmp_path / "incidents.csv", index=False)
     tranquillite("init", "incidents.csv")

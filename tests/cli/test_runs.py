@@ -103,7 +103,8 @@ def test_a_finished_run_is_said_to_be_one(tranquillite, monkeypatch, summary):
 
 
 def test_forecast_tells_what_was_written_between_two_notices(tranquillite, monkeypatch):
-    def forecast_as_of(config, as_of):
+    def forecast_as_of(config, as_of, *, report):
+        report("forecast", 0, 1)
         found = {
             "run_id": "try-1",
             "run_dir": "runs/forecasts/try-1",
@@ -112,6 +113,7 @@ def test_forecast_tells_what_was_written_between_two_notices(tranquillite, monke
         }
         return found | {
             "forecasts": "runs/forecasts/try-1/forecast.parquet",
+            "paths": {"forecast": "runs/forecasts/try-1/forecast.parquet"},
             "seconds": {},
             "peak_rss_mb": 1.0,
         }
@@ -189,7 +191,7 @@ def test_a_misspelt_key_gets_the_nearest_one_and_code_2(tranquillite, tmp_path):
         (("run",), "Missing argument"),
         (("run", "smoke", "--frobnicate"), "No such option"),
         (("rum", "smoke"), "No such command"),
-        (("forecast", "smoke", "--as-of", "2024-01-01"), "there is no finished run"),
+        (("forecast", "smoke", "--as-of", "2024-01-01"), "there is no model"),
     ],
 )
 def test_wrong_usage_is_code_2_and_told_on_standard_error(tranquillite, arguments, told):

@@ -27,23 +27,24 @@ def find(found: dict[str, Any], config: RunConfig, work: Work) -> None:
     TranquilliteError
         If `run` would refuse the data or the configuration.
     """
-    from tranquillite_ml import pipeline
+    from tranquillite_ml import pipeline, stages
     from tranquillite_ml.timebins import TimeBins
 
-    with work.stage("intake"):
-        incidents, found["notice"] = pipeline.load_incidents(config)
+    watch = pipeline.Stopwatch(work.report)
+    with watch.stage("intake"):
+        incidents, found["notice"] = stages.load_incidents(config)
     found |= _intake(config, incidents)
-    with work.stage("check"):
+    with watch.stage("check"):
         bins = TimeBins.covering(incidents, freq=config.time.freq)
-        target = pipeline.make_target(config)
-        folds = pipeline.make_splits(config).table(bins, target)
+        target = stages.make_target(config)
+        folds = stages.make_splits(config).table(bins, target)
         found["folds"] = [
             {name: str(value) if name != "fold" else int(value) for name, value in row.items()}
             for row in folds.to_dict("records")
         ]
-        found["grid"] = _grid(pipeline.make_grid(config, incidents, bins), incidents)
+        found["grid"] = _grid(stages.make_grid(config, incidents, bins), incidents)
         _check_history(config, bins, target.reach, bins.index_at(folds["cutoff"].iloc[0]))
-    found |= {"seconds": work.seconds, "peak_rss_mb": pipeline.peak_rss_mb()}
+    found |= watch.cost()
 
 
 def _intake(config: RunConfig, incidents: Incidents) -> dict[str, Any]:

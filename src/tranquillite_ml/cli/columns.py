@@ -48,7 +48,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "category": (
         *("category", "categorie", "incident category", "categorie incident", "type", "incident type"),
         *("type incident", "type signalement", "type de signalement", "primary type", "offense", "offence"),
-        *("offense type", "crime type", "complaint type", "call type", "service name", "infraction"),
+        *("offense type", "complaint type", "call type", "service name", "infraction"),
         *("libelle infraction", "nature", "nature faits", "nature du fait", "type fait", "rubrique", "motif"),
         *("libelle", "indicateur", "classe", "class", "description"),
     ),
@@ -149,7 +149,10 @@ def _fitting(ours: str, there: Iterable[str]) -> list[str]:
 
     words = {name: plain_words(name) for name in there}
     names = (ours.replace("_", " "), *_NAMES[ours])
-    return [name for wanted in dict.fromkeys(names) for name, said in words.items() if said == wanted]
+    found = [name for wanted in dict.fromkeys(names) for name, said in words.items() if said == wanted]
+    if found or ours != "category":
+        return found
+    return [name for name, said in words.items() if said.endswith((" type", " category", " categorie"))]
 
 
 def _ask(found: Columns, ours: str, fitting: list[str]) -> None:

@@ -29,7 +29,7 @@ STAGES = {
 
 
 class Work:
-    """Tells what is being done, and remembers how long each stage took.
+    """Tells what is being done, and remembers what was begun.
 
     Parameters
     ----------
@@ -40,7 +40,6 @@ class Work:
     def __init__(self, tell: Callable[[str, int, int], None]) -> None:
         self.report = self._remember(tell)
         self.begun: list[str] = []
-        self.seconds: dict[str, float] = {}
 
     def _remember(self, tell: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
         def report(what: str, done: int, total: int) -> None:
@@ -49,15 +48,6 @@ class Work:
             tell(what, done, total)
 
         return report
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Tell when a stage begins and ends, and take its time."""
-        self.report(name, 0, 1)
-        begin = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - begin, 3)
-        self.report(name, 1, 1)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,13 +18,11 @@ from tranquillite_ml.cli.options import (
     read_config,
 )
 from tranquillite_ml.cli.output import clean, emit, say
-from tranquillite_ml.cli.progress import Work, at_work
+from tranquillite_ml.cli.progress import at_work
 from tranquillite_ml.cli.summary import print_summary
 
 if TYPE_CHECKING:
     from tranquillite_ml.config import RunConfig
-    from tranquillite_ml.panel import Panel
-    from tranquillite_ml.runfolder import RunFolder
 
 AsOfOption = Annotated[
     str | None,
@@ -101,30 +98,10 @@ def backtest(
     """
     chosen = read_config(config, settings, output)
     with at_work(quiet=quiet) as work:
-        summary = _backtest(chosen, work)
+        from tranquillite_ml import pipeline
+
+        summary = pipeline.backtest_only(chosen, report=work.report)
     emit(summary, as_json=as_json, show=print_summary)
-
-
-def _backtest(config: RunConfig, work: Work) -> dict[str, Any]:
-    from tranquillite_ml import pipeline, results
-
-    with work.stage("intake"):
-        incidents, notice = pipeline.load_incidents(config)
-    folder = pipeline.open_run(config, incidents)
-    if folder.finished:
-        return folder.summary()
-    with work.stage("panel"):
-        results.write_intake(folder, config, incidents)
-        panel = _panel(config, incidents, folder)
-    with work.stage("backtest"):
-        forecasts = pipeline.run_backtest(config, panel, folder, work.report)
-        forecasts.write(folder.file("forecasts.parquet"))
-    with work.stage("evaluate"):
-        tables = results.evaluate(forecasts)
-        results.write_tables(folder, tables, forecasts)
-    summary = results.summarise(folder, config, incidents, panel, tables)
-    there = {name: path for name, path in summary.get("paths", {}).items() if Path(path).exists()}
-    return summary | {"paths": there, "notice": notice} | _cost(work)
 
 
 def fit(
@@ -138,24 +115,10 @@ def fit(
     """Fit a config's model on all records and save it as a bundle in the run's folder."""
     chosen = read_config(config, settings, output)
     with at_work(quiet=quiet) as work:
-        found = _fit(chosen, work)
+        from tranquillite_ml import pipeline
+
+        found = pipeline.fit_only(chosen, report=work.report)
     emit(found, as_json=as_json, show=_written)
-
-
-def _fit(config: RunConfig, work: Work) -> dict[str, Any]:
-    from tranquillite_ml import pipeline
-
-    with work.stage("intake"):
-        incidents, notice = pipeline.load_incidents(config)
-    folder = pipeline.open_run(config, incidents)
-    if not folder.finished:
-        with work.stage("panel"):
-            panel = _panel(config, incidents, folder)
-        with work.stage("fit"):
-            pipeline.fit_last(config, panel, folder)
-    paths = {"model": str(folder.path / "model")}
-    found = {"run_id": folder.run_id, "run_dir": str(folder.path), "paths": paths, "notice": notice}
-    return found | _cost(work)
 
 
 def forecast(
@@ -167,33 +130,16 @@ def forecast(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Forecast with a finished run's model, from its inputs as they are now.
+    """Forecast with the model of `run` or `fit`, from its inputs as they are now.
 
-    Records that came since the run are used; the model is not trained anew.
+    Records that came since are used; the model is not trained anew.
     """
     chosen = read_config(config, settings, output)
     with at_work(quiet=quiet) as work:
         from tranquillite_ml import pipeline
 
-        with work.stage("forecast"):
-            found = pipeline.forecast_as_of(chosen, as_of)
-    map_file = Path(str(found.get("run_dir", ""))) / "map.html"
-    paths = {"forecast": found.get("forecasts")} | ({"map": str(map_file)} if map_file.exists() else {})
-    emit({"paths": paths} | found, as_json=as_json, show=_written)
-
-
-def _panel(config: RunConfig, incidents: Any, folder: RunFolder) -> Panel:
-    from tranquillite_ml import pipeline
-
-    panel = pipeline.make_panel(config, incidents)
-    panel.save(folder.file("panel"))
-    return panel
-
-
-def _cost(work: Work) -> dict[str, Any]:
-    from tranquillite_ml import pipeline
-
-    return {"seconds": work.seconds, "peak_rss_mb": pipeline.peak_rss_mb()}
+        found = pipeline.forecast_as_of(chosen, as_of, report=work.report)
+    emit(found, as_json=as_json, show=_written)
 
 
 def _written(found: Mapping[str, Any]) -> Iterator[str]:

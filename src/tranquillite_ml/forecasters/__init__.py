@@ -1,5 +1,11 @@
 """Forecasters: plain counts and learnt models behind one contract."""
 
+import os
+
+# Idle OpenMP threads that spin make every small fit wait where cores are shared. It must be set before the
+# native libraries are loaded; what the operator set wins.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from tranquillite_ml.forecasters.base import Forecaster, settle_bins
 from tranquillite_ml.forecasters.baselines import (
     Count365,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CLASSES = 8
+SPAN = 200.0  # what is a two-hundredth of the highest, or less, shares the lowest colour
 # Viridis: even steps to the eye, also for colour-blind readers. On a dark ground, bright reads as more.
 _VIRIDIS = (
     (68, 1, 84),
@@ -62,7 +63,8 @@ def colour_classes(values: NDArray[np.float64]) -> list[float]:
     Parameters
     ----------
     values : ndarray of float64
-        Expected counts that share a scale. The lowest twentieth shares the first colour with zero.
+        Expected counts that share a scale. The lowest twentieth shares the first colour with zero,
+        and so does what is less than a two-hundredth of the highest.
 
     Returns
     -------
@@ -72,12 +74,13 @@ def colour_classes(values: NDArray[np.float64]) -> list[float]:
     Examples
     --------
     >>> colour_classes(np.geomspace(0.003, 1.7, 500))
-    [0.01, 0.03, 0.1, 0.3, 1.0]
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
     """
     positive = values[values > 0]
     if len(positive) == 0:
         return []
-    low, high = float(np.quantile(positive, 0.05)), float(positive.max())
+    high = float(positive.max())
+    low = max(float(np.quantile(positive, 0.05)), high / SPAN)
     decades = range(int(np.floor(np.log10(low))), int(np.floor(np.log10(high))) + 1)
     edges: list[float] = []
     for steps in _STEPS:

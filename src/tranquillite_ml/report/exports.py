@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tranquillite_ml.runfolder import harmless
+
 if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from tranquillite_ml.forecasts import Forecasts
 
 SIGNIFICANT = 6
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _EXACT_POWERS = 22  # the last power of ten that a float64 holds exactly
 
 
@@ -72,18 +73,6 @@ def significant(values: NDArray[np.float64], digits: int = SIGNIFICANT) -> NDArr
     fine, coarse = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
     rounded: NDArray[np.float64] = np.round(values * fine / coarse) / fine * coarse
     return rounded
-
-
-def harmless(text: str) -> str:
-    """Text on one line that a spreadsheet shows instead of running as a formula.
-
-    Examples
-    --------
-    >>> harmless("=1+1"), harmless("noise")
-    ("'=1+1", 'noise')
-    """
-    line = " ".join(text.splitlines())
-    return f"'{line}" if text.startswith(_FORMULA) else line
 
 
 def _plain(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

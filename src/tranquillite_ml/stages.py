@@ -1,0 +1,174 @@
+"""The stages of a run, each of which can be called alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tranquillite_ml.errors import InputDataError
+
+if TYPE_CHECKING:
+    from tranquillite_ml.config import RunConfig
+    from tranquillite_ml.forecasters import Forecaster
+    from tranquillite_ml.forecasts import Forecasts
+    from tranquillite_ml.hexgrid import HexGrid
+    from tranquillite_ml.intake import Incidents
+    from tranquillite_ml.panel import Panel
+    from tranquillite_ml.runfolder import RunFolder
+    from tranquillite_ml.splits import RollingOrigin
+    from tranquillite_ml.target import Target
+    from tranquillite_ml.timebins import TimeBins
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, steps done, and steps to do."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Incidents, str | None]:
+    """Read or simulate the incidents of a configuration.
+
+    Parameters
+    ----------
+    config : RunConfig
+    complete : bool, default True
+        Whether each listed category must occur; a small later file may lack one.
+
+    Returns
+    -------
+    incidents : Incidents
+    notice : str or None
+        What every output must say of them: that they are simulated.
+    """
+    section = config.incidents
+    if section.simulate is not None:
+        from tranquillite_ml.city import NOTICE, simulate_city
+
+        simulated = simulate_city(**section.simulate.arguments()).incidents
+        unknown = sorted(set(section.categories) - set(simulated.origins))
+        if unknown:
+            msg = f"the simulated city has no category {unknown}; it has {sorted(simulated.origins)}."
+            raise InputDataError(msg)
+        return simulated, NOTICE
+    from tranquillite_ml.intake import read_incidents
+
+    incidents = read_incidents(
+        str(section.path),
+        tz=str(section.tz),
+        columns={str(ours): theirs for ours, theirs in section.columns.items()} or None,
+        categories=config.to_dict()["incidents"]["categories"],
+        origins=dict(section.origins),
+        duplicates=section.duplicates,
+        drop_columns=section.drop_columns,
+        study_area=config.grid.study_area,
+        time_format=section.time_format,
+        where={name: list(values) for name, values in section.where.items()},
+        require_listed=complete,
+    )
+    return incidents, None
+
+
+def make_target(config: RunConfig) -> Target:
+    """Build the target of a configuration: its categories, period and horizons."""
+    from tranquillite_ml.target import Target
+
+    names = sorted(config.incidents.categories)
+    return Target(names, period=config.forecast.period, horizons=config.forecast.horizons)
+
+
+def make_splits(config: RunConfig) -> RollingOrigin:
+    """Build the cutoffs of a configuration's backtest."""
+    from tranquillite_ml.splits import RollingOrigin
+
+    section = config.backtest
+    first = section.first_cutoff
+    return RollingOrigin(section.folds, section.every, None if first is None else first.isoformat())
+
+
+def make_grid(config: RunConfig, incidents: Incidents, bins: TimeBins) -> HexGrid:
+    """Lay the grid: a study area, a list of cells, or where incidents were known before the first cutoff."""
+    from tranquillite_ml.hexgrid import HexGrid
+
+    section = config.grid
+    if section.cells is not None:
+        path = Path(section.cells)
+        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        grid = HexGrid(table["cell"].astype(str))
+    elif section.study_area is not None:
+        grid = HexGrid.from_polygon(section.study_area, resolution=section.resolution)
+    else:
+        first = make_splits(config).cutoffs(bins, make_target(config))[0]
+        before = bins.wall_at(pd.Index([first]).to_numpy())[0]
+        grid = HexGrid.from_incidents(
+            incidents, resolution=section.resolution, dilate=section.dilate, before=before
+        )
+    if section.study_area_km2 is not None:
+        grid = HexGrid(grid.cells.tolist(), study_area_km2=section.study_area_km2)
+    return grid
+
+
+def make_panel(config: RunConfig, incidents: Incidents) -> Panel:
+    """Count incidents into cells and bins."""
+    from tranquillite_ml.panel import Panel
+    from tranquillite_ml.timebins import TimeBins
+
+    bins = TimeBins.covering(incidents, freq=config.time.freq)
+    return Panel.build(incidents, make_grid(config, incidents, bins), bins)
+
+
+def make_forecasters(config: RunConfig) -> list[Forecaster]:
+    """Build the model of a configuration (first, unless its kind is none) and the ladder of plain counts."""
+    from tranquillite_ml.features import FeatureSet
+    from tranquillite_ml.forecasters import baseline_ladder, make_model
+
+    section = config.calibration
+    shared: dict[str, Any] = {
+        "calibration_days": float(section.window.removesuffix("D")),
+        "strata": 1 if section.strata == "none" else 5,
+    }
+    target = make_target(config)
+    ladder = baseline_ladder(target, **shared)
+    if config.model.kind == "none":
+        return ladder
+    features = FeatureSet.from_list([{entry.name: dict(entry.params)} for entry in config.features])
+    model = make_model(
+        config.model.kind, target, features, random_state=config.seed, **shared, **dict(config.model.params)
+    )
+    return [model, *ladder]
+
+
+def run_backtest(config: RunConfig, panel: Panel, folder: RunFolder, report: Report = silent) -> Forecasts:
+    """Backtest model by model; those finished before are read back."""
+    from tranquillite_ml.evaluation import backtest
+    from tranquillite_ml.forecasts import Forecasts, read_forecasts
+
+    parts = []
+    for forecaster in make_forecasters(config):
+        path = folder.file(f"backtest/{forecaster.name}.parquet")
+        if not path.exists():
+            found = backtest(
+                [forecaster],
+                panel,
+                make_splits(config),
+                refit=config.backtest.refit,
+                recalibrate=config.calibration.refresh,
+                progress=report,
+            )
+            found.write(path)
+        parts.append(read_forecasts(path))
+    return Forecasts.concat(parts)
+
+
+def fit_last(config: RunConfig, panel: Panel, folder: RunFolder) -> Forecasts:
+    """Fit on everything there is, save the bundle, and forecast what follows the data."""
+    from tranquillite_ml.bundle import MANIFEST
+    from tranquillite_ml.forecasters import open_bundle
+
+    if not (folder.file("model") / MANIFEST).exists():
+        make_forecasters(config)[0].fit(panel).save(folder.file("model"))
+    return open_bundle(folder.file("model")).forecast(panel)
