@@ -7,6 +7,7 @@ late reports cost what they are, not another pass over the history.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,11 @@ class Known:
             self._cumulated = dense.reshape(self.n_bins + 1, self.n_cells)
             np.cumsum(self._cumulated, axis=0, out=self._cumulated)
         return self._cumulated
+
+    @cached_property
+    def _by_known(self) -> NDArray[np.int64]:
+        """Order in which the records became known."""
+        return np.argsort(self.records.known, kind="stable")
 
     def _ring_sums(self, ring: int) -> NDArray[Any]:
         """`cumulated`, summed over a ring; only the last ring asked for is kept."""
@@ -120,11 +126,18 @@ class Known:
         return self.spread(dense, ring)
 
     def _decay_few(self, rows: NDArray[np.int64], ratio: float) -> NDArray[Any]:
+        # From one row to the next the sum fades, and what became known in between is added.
+        order = self._by_known
+        edges = np.searchsorted(self.records.known[order], rows, side="right")
+        power = ratio ** np.arange(int(rows.max(initial=0)) + 1, dtype=np.float64)
+        state, begin, last = np.zeros(self.n_cells), 0, 0
         out = np.empty((len(rows), self.n_cells), dtype=np.float32)
-        for number, row in enumerate(rows.tolist()):
-            seen = self.records.known <= row
-            weights = self.records.count[seen] * ratio ** (row - self.records.bin[seen].astype(np.float64))
-            out[number] = np.bincount(self.records.cell[seen], weights=weights, minlength=self.n_cells)
+        for number, (row, edge) in enumerate(zip(rows.tolist(), edges.tolist(), strict=True)):
+            fresh = order[begin:edge]
+            weights = self.records.count[fresh] * power[row - self.records.bin[fresh]]
+            state *= power[row - last]
+            state += np.bincount(self.records.cell[fresh], weights=weights, minlength=self.n_cells)
+            out[number], begin, last = state, edge, row
         return out
 
     def _decay_many(self, rows: NDArray[np.int64], ratio: float) -> NDArray[Any]:
