@@ -1,0 +1,97 @@
+"""Decisions: what sign-offs allow, and how a promotion or rejection is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from tranquillite_ml.errors import UsageError
+from tranquillite_ml.governance.log import append
+from tranquillite_ml.governance.signoff import Verified
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Promotion or rejection of a model, as it is logged.
+
+    Parameters
+    ----------
+    kind : {"promote", "reject"}
+    model : str
+        The model, with its version.
+    report_sha256, thresholds_sha256 : str
+        Digests of the report it is based on, and of the thresholds that the report was judged by.
+    by : str
+        Who decides: name and office.
+    reason : str
+    signoffs : tuple of str
+        The sign-offs it rests on, in words.
+    """
+
+    kind: Literal["promote", "reject"]
+    model: str
+    report_sha256: str
+    thresholds_sha256: str
+    by: str
+    reason: str
+    signoffs: tuple[str, ...] = ()
+
+    def log(self, path: str | Path, at: datetime) -> str:
+        """Add the decision to a log; the hash of its line.
+
+        Raises
+        ------
+        UsageError
+            If it has no reason, or does not say who decides.
+        GateError
+            If the log is broken.
+        """
+        for name in ("model", "by", "reason"):
+            if not getattr(self, name).strip():
+                msg = f"a decision needs {name}, got nothing. Say it in words."
+                raise UsageError(msg)
+        payload = asdict(self) | {"signoffs": list(self.signoffs)}
+        return append(path, payload.pop("kind"), payload, at)
+
+
+def objections(found: Iterable[Verified], roles: Iterable[str], *, signed: bool = False) -> list[str]:
+    """What speaks against a promotion, in words; an empty list if nothing does.
+
+    Each role must have approved, and nobody may have rejected. A rejection counts even if it is only named,
+    has expired, or its signature cannot be verified: it is withdrawn, not outlived. Only one that is about
+    another report does not.
+
+    Parameters
+    ----------
+    found : iterable of Verified
+        Sign-offs of the report, verified on the day of the decision.
+    roles : iterable of str
+        Roles whose approval is needed.
+    signed : bool, default False
+        Whether an approval must be signed.
+
+    Examples
+    --------
+    >>> objections([], ["ethics reviewer"])
+    ['no approval by the ethics reviewer']
+    """
+    kept = list(found)
+    against = [
+        verified.told
+        for verified in kept
+        if verified.record.decision == "reject" and verified.status != "wrong_digest"
+    ]
+    for role in roles:
+        approvals = [one for one in kept if one.record.decision == "approve" and one.record.role == role]
+        if not any(one.holds(signed=signed) for one in approvals):
+            why = "; ".join(_why(one) for one in approvals)
+            against.append(f"no approval by the {role}" + (f" ({why})" if why else ""))
+    return against
+
+
+def _why(verified: Verified) -> str:
+    """Why an approval does not count."""
+    return verified.told.partition(": ")[2]
