@@ -238,7 +238,7 @@ def test_nothing_of_a_tag_is_executed(tmp_path):
         ("model: {kind: tabular, params: {regressor: poison}}", "Did you mean 'poisson'?"),
         ("model: {kind: none, params: {a: 1}}", "has no parameters"),
         ("model: {params: {linear_tree: true}}", "model.params.linear_tree: not accepted"),
-        ("baselines: [kde]", "baselines[0]: there is no baseline to add yet, got 'kde'"),
+        ("baselines: [kdee]", "Did you mean 'kde'?"),
         ("backtest: {refit: nevr}", "Did you mean 'never'?"),
         ("backtest: {folds: 0}", "backtest.folds: expected a number that is at least 1"),
         ("backtest: {every: 28}", "backtest.every: expected a number of days such as 28D, got 28"),

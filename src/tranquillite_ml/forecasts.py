@@ -230,13 +230,13 @@ class Forecasts:
         return pd.DataFrame(frame)[list(FORECAST_COLUMNS)]
 
     def to_geodataframe(self, **equal: Any) -> gpd.GeoDataFrame:
-        """One map's long table with the cells' hexagons; name the map by its keys where there are several."""
+        """One map's long table with the cells' outlines; name the map by its keys where there are several."""
         import geopandas as gpd
 
-        from tranquillite_ml.hexgrid import HexGrid
+        from tranquillite_ml.grids import open_grid
 
         chosen = self.select(**equal) if equal else self
-        shapes = np.tile(HexGrid(self.cells.tolist()).polygons, len(chosen.keys))
+        shapes = np.tile(open_grid(self.meta.get("grid"), self.cells).polygons, len(chosen.keys))
         frame = chosen.to_frame()
         frame["cell"] = frame["cell"].astype(str)
         return gpd.GeoDataFrame(frame, geometry=list(shapes), crs="EPSG:4326")

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import BundleError, InputDataError, UsageError, nearest
-from tranquillite_ml.hexgrid import HexGrid
+from tranquillite_ml.governance.names import is_enforcement
+from tranquillite_ml.grids import open_grid
 from tranquillite_ml.timebins import TimeBins
 
 if TYPE_CHECKING:
@@ -121,6 +122,60 @@ class Panel:
             raise InputDataError(msg)
         empty = {name: np.array([], dtype=np.int32) for name in _COLUMNS}
         return cls(grid, bins, (), {}, empty).append(incidents, extend=False)
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: NDArray[np.int64],
+        grid: Grid,
+        bins: TimeBins,
+        categories: Iterable[str],
+        origins: Mapping[str, str] | None = None,
+    ) -> Panel:
+        """Make a panel from dense counts, each known when its bin is over.
+
+        Parameters
+        ----------
+        counts : ndarray of int, shape (n_categories, n_bins, n_cells)
+            Cells in the order of ``grid.cells``.
+        grid : Grid
+        bins : TimeBins
+        categories : iterable of str
+        origins : mapping of category to origin, optional
+
+        Raises
+        ------
+        InputDataError
+            If shapes differ, names repeat, or a count is negative or not whole.
+
+        Examples
+        --------
+        >>> from tranquillite_ml.squaregrid import SquareGrid
+        >>> grid = SquareGrid.from_tensor_shape((2, 2), size_km=3.0)
+        >>> counts = np.arange(12).reshape(1, 3, 4)
+        >>> Panel.from_counts(counts, grid, TimeBins("2024-01-01", 3, "1D", "UTC"), ["noise"])
+        Panel(1 categories × 3 bins of 1D × 4 cells, 66 incidents in, 0 outside)
+        """
+        names = list(categories)
+        dense = np.asarray(counts)
+        shape = (len(names), bins.n_bins, grid.n_cells)
+        if dense.shape != shape or len(set(names)) < len(names):
+            msg = f"counts must have shape {shape} (categories {names} × bins × cells), got {dense.shape}."
+            raise InputDataError(msg)
+        if not (np.isfinite(dense) & (dense >= 0) & (dense == np.floor(dense))).all():
+            msg = f"counts must be whole numbers ≥ 0, got {dense.min()} to {dense.max()}."
+            raise InputDataError(msg)
+        order = np.argsort(np.array(names, dtype=object), kind="stable")
+        category, time_bin, cell = np.nonzero(dense[order])
+        found = {
+            "category": category,
+            "bin": time_bin,
+            "cell": cell,
+            "known": time_bin + 1,
+            "count": dense[order][category, time_bin, cell],
+        }
+        arrays = {name: values.astype(np.int32) for name, values in found.items()}
+        return cls(grid, bins, [names[n] for n in order], dict(origins or {}), arrays)
 
     def append(self, incidents: Incidents, *, extend: bool = True) -> Panel:
         """Give a panel that holds these incidents too; those it already has are not counted twice.
@@ -265,11 +320,14 @@ class Panel:
         return int(found.count[mask].sum())
 
     def trainable(self, *, besides: str) -> list[str]:
-        """Categories that may serve as context features of another one: citizen or sensor origin."""
+        """Categories that may serve as context features of another one: citizen or sensor origin.
+
+        A category whose name says that its records follow enforcement never may, whatever its origin.
+        """
         return [
             name
             for name in self.categories
-            if name != besides and self.origins[name] in {"citizen", "sensor"}
+            if name != besides and self.origins[name] in {"citizen", "sensor"} and not is_enforcement(name)
         ]
 
     def to_frame(self) -> pd.DataFrame:
@@ -374,7 +432,7 @@ class Panel:
         except (OSError, ValueError, KeyError) as error:
             msg = f"{folder} is not a complete saved panel: {error}."
             raise BundleError(msg) from error
-        grid = HexGrid(cells.tolist(), study_area_km2=header["grid"]["study_area_km2"])
+        grid = open_grid(header["grid"], cells)
         bins = TimeBins.from_dict(header["bins"])
         return cls(
             grid,

@@ -29,8 +29,11 @@ FORECASTS: dict[str, tuple[str, str]] = {
     "area_km2": ("float64, km²", "true area of the cell"),
     "exposure_hours": ("float64, hours", "real hours in the period, daylight saving included"),
     "expected_count": ("float64, incidents", "mean of the forecast"),
-    "distribution": ("string", "poisson or negative_binomial"),
-    "dispersion": ("float64", "α of the negative binomial: variance = mean + α · mean²"),
+    "distribution": ("string", "poisson, negative_binomial, hurdle, or rank (orders cells, counts nothing)"),
+    "dispersion": (
+        "float64",
+        "α of the negative binomial (variance = mean + α · mean²); of a hurdle: above 0",
+    ),
     "prob_any": ("float64, 0–1", "probability of at least one recorded incident"),
     "lower": ("float64, incidents", "lower limit of the interval, a whole number"),
     "upper": ("float64, incidents", "upper limit of the interval, a whole number"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tranquillite_ml.errors import InputDataError
+from tranquillite_ml.errors import DataWarning, InputDataError
 
 if TYPE_CHECKING:
     from tranquillite_ml.config import RunConfig
@@ -54,9 +56,11 @@ def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Inciden
         if unknown:
             msg = f"the simulated city has no category {unknown}; it has {sorted(simulated.origins)}."
             raise InputDataError(msg)
+        check_use(config, simulated.origins)
         return simulated, NOTICE
     from tranquillite_ml.intake import read_incidents
 
+    check_use(config)
     incidents = read_incidents(
         str(section.path),
         tz=str(section.tz),
@@ -71,6 +75,41 @@ def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Inciden
         require_listed=complete,
     )
     return incidents, None
+
+
+def check_use(config: RunConfig, origins: Mapping[str, str] | None = None) -> None:
+    """Stop if a target's records follow enforcement and no waiver holds today; tell unknown origins.
+
+    Parameters
+    ----------
+    config : RunConfig
+    origins : mapping of str to str, optional
+        Origins that are known of categories for which the configuration declares none.
+
+    Raises
+    ------
+    ConfigError
+        If a category is refused, or the governance file cannot be read.
+
+    Warns
+    -----
+    DataWarning
+        If nobody has said who makes a target's records.
+    """
+    from tranquillite_ml.governance import load_governance, require_allowed, unknown_origins
+
+    categories = config.incidents.categories
+    known = {name: entry.origin or (origins or {}).get(name, "unknown") for name, entry in categories.items()}
+    today = datetime.now(UTC).date()
+    waivers = () if config.governance is None else load_governance(config.governance.path, on=today).waivers
+    require_allowed({name: entry.from_ for name, entry in categories.items()}, known, waivers, on=today)
+    unknown = unknown_origins(categories, known)
+    if unknown:
+        msg = (
+            f"nobody has said who makes the records of {unknown}: if agents do, a forecast returns "
+            f"enforcement as demand. Declare it: {unknown[0]}: {{from: […], origin: citizen}}."
+        )
+        warnings.warn(msg, DataWarning, stacklevel=2)
 
 
 def make_target(config: RunConfig) -> Target:
@@ -122,7 +161,7 @@ def make_panel(config: RunConfig, incidents: Incidents) -> Panel:
 
 
 def make_forecasters(config: RunConfig) -> list[Forecaster]:
-    """Build the model of a configuration (first, unless its kind is none) and the ladder of plain counts."""
+    """Build the model (first, unless its kind is none), the ladder of plain counts, and baselines added."""
     from tranquillite_ml.features import FeatureSet
     from tranquillite_ml.forecasters import baseline_ladder, make_model
 
@@ -132,10 +171,11 @@ def make_forecasters(config: RunConfig) -> list[Forecaster]:
         "strata": 1 if section.strata == "none" else 5,
     }
     target = make_target(config)
-    ladder = baseline_ladder(target, **shared)
+    features = FeatureSet.from_list([{entry.name: dict(entry.params)} for entry in config.features])
+    added = [make_model(name, target, features, **shared) for name in dict.fromkeys(config.baselines)]
+    ladder = [*baseline_ladder(target, **shared), *added]
     if config.model.kind == "none":
         return ladder
-    features = FeatureSet.from_list([{entry.name: dict(entry.params)} for entry in config.features])
     model = make_model(
         config.model.kind, target, features, random_state=config.seed, **shared, **dict(config.model.params)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tranquillite_ml.calibration import (
+    LAWS,
     Calibrator,
     count_interval,
     fit_calibrator,
@@ -125,3 +128,49 @@ def test_written_down_and_read_back() -> None:
     nothing = Calibrator.from_dict(no_calibration().to_dict())
     np.testing.assert_array_equal(nothing.expected(rate), rate)
     assert (nothing.distribution(rate, level=0.9)["dispersion"] == 0).all()
+
+
+@pytest.mark.parametrize("law", ["poisson", "negative_binomial", "hurdle"])
+@pytest.mark.parametrize("intervals", ["law", "conformal"])
+def test_every_law_is_written_down_and_read_back(law: str, intervals: str) -> None:
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(0.5, 1.0, size=(30, 50))
+    observed = rng.poisson(rate * rng.gamma(2.0, 0.5, size=rate.shape))
+    learnt = fit_calibrator(observed, rate, law=law, intervals=intervals)
+    again = Calibrator.from_dict(json.loads(json.dumps(learnt.to_dict())))
+    assert again.law == law
+    for name, values in learnt.distribution(rate, level=0.9).items():
+        assert again.distribution(rate, level=0.9)[name].tobytes() == values.tobytes()
+
+
+def test_an_unknown_law_is_refused() -> None:
+    rate = np.ones((2, 2))
+    with pytest.raises(UsageError, match="law must be one of"):
+        fit_calibrator(rate, rate, law="gauss")
+    with pytest.raises(UsageError, match="intervals must be one of"):
+        fit_calibrator(rate, rate, intervals="wide")
+
+
+def test_no_law_changes_the_expected_count() -> None:
+    rng = np.random.default_rng(4)
+    rate = rng.gamma(0.5, 1.0, size=(30, 80))
+    observed = rng.poisson(rate * rng.gamma(2.0, 0.5, size=rate.shape))
+    means = [fit_calibrator(observed, rate, law=law).expected(rate).tobytes() for law in LAWS]
+    assert len(set(means)) == 1
+
+
+def test_few_records_leave_the_level_unsure() -> None:
+    """Poisson counts: α is 0, plus what so few records leave open, 1 / (records + 30)."""
+    few = fit_calibrator(np.eye(20), np.full((20, 20), 0.05), strata=1)
+    assert few.dispersions == pytest.approx(1 / (20 + 30), abs=1e-6)
+
+
+def test_hurdle_mends_counts_that_come_in_pairs() -> None:
+    rng = np.random.default_rng(1)
+    mean = np.full((50, 400), 0.2)
+    draw = lambda: 2 * rng.poisson(mean / 2)  # noqa: E731
+    learnt = fit_calibrator(draw(), mean, strata=1, law="hurdle")
+    law = learnt.distribution(learnt.expected(mean), level=0.9)
+    observed = draw()
+    assert abs(law["prob_any"].mean() - (observed > 0).mean()) < 0.01
+    assert (law["prob_any"] <= learnt.expected(mean)).all()

@@ -128,3 +128,53 @@ def test_missing_models_are_named(city: Forecasts) -> None:
         verdict(city, model="nobody")
     with pytest.raises(UsageError, match="score must be one of"):
         compare(city, score="pai")
+
+
+def test_adjusted_verdicts_say_less_and_never_more(make_forecasts: Callable) -> None:
+    """Six equal models beside a good one: what is told of one alone may not be told of the best of seven."""
+    rng = np.random.default_rng(21)
+    rate = rng.gamma(1.0, 1.0, (13, 250))
+    noisy = {f"other_{k}": rate * np.exp(rng.normal(0, 0.3, rate.shape)) for k in range(6)}
+    guess = {"count_365d": rate * np.exp(rng.normal(0, 0.3, rate.shape)), "truth": rate} | noisy
+    table = compare(make_forecasts(guess, rng.poisson(rate)), hotspot=()).set_index("model")
+    assert table.loc["truth", "verdict_adjusted"] == "beats counts"
+    assert (table["p_adjusted"] >= table["p_value"]).all()
+    changed = table[table["verdict"] != table["verdict_adjusted"]]
+    assert (changed["verdict_adjusted"] == "cannot tell").all()
+    assert (table.loc[table["p_adjusted"] > 0.05, "verdict_adjusted"] == "cannot tell").all()
+    assert (table["detectable_difference"] > 0).all()
+
+
+def test_both_verdicts_are_told_where_they_differ(make_forecasts: Callable) -> None:
+    """μ = 2.3 against 1.8: y·log(2.3/1.8) − 0.5 a fold, t = (2.692 − 2.040)/(0.855/√13) = 2.75, p = 0.018.
+
+    Among six models 6·p = 0.105 is above 5 %.
+    """
+    rng = np.random.default_rng(3)
+    noise = {f"zz_{k}": np.exp(rng.normal(0.7, 0.5, (13, 1))) for k in range(5)}
+    observed = np.array([3.0, 2, 3, 4, 2, 3, 3, 2, 4, 2, 3, 1, 3])[:, None]
+    seen = make_forecasts({"count_365d": 1.8, "better": 2.3} | noise, observed)
+    alone = verdict(seen.select(model=["count_365d", "better"]), model="better")
+    among = verdict(seen, model="better")
+    assert (alone.text, alone.adjusted, alone.n_models) == ("beats counts", "beats counts", 1)
+    assert (among.text, among.adjusted, among.n_models) == ("beats counts", "cannot tell", 6)
+    assert among.sentence == alone.sentence + " With 6 models judged at once: cannot tell."
+    row = compare(seen).set_index("model").loc["better"]
+    assert row["p_value"] == pytest.approx(0.0177, abs=5e-4)
+    assert row["p_adjusted"] == pytest.approx(6 * row["p_value"])
+    # 3.05 standard errors of 0.245·0.855/√13
+    assert row["detectable_difference"] == pytest.approx(3.05 * 0.0581, rel=0.01)
+
+
+def test_equal_folds_need_no_test(make_forecasts: Callable) -> None:
+    seen = make_forecasts({"count_365d": 1.0, "better": 2.0}, np.full((5, 1), 2))
+    row = compare(seen).iloc[0]
+    assert np.isnan(row[["p_value", "p_adjusted", "detectable_difference"]].astype(float)).all()
+    assert row["verdict_adjusted"] == "beats counts"
+
+
+def test_blocks_of_folds_leave_the_difference(city: Forecasts) -> None:
+    single, blocks = (compare(city, block=block).set_index("model") for block in (1, 3))
+    np.testing.assert_array_equal(single["difference"], blocks["difference"])
+    assert (blocks["lower"] < single["difference"]).all()
+    assert compare(city, block=4)["lower"].isna().all()  # 13 folds hold 3 blocks of 4

@@ -103,3 +103,53 @@ def test_unknown_law_and_missing_dispersion_are_refused(make_forecasts: Callable
 def test_prob_any_falls_back_on_the_law(make_forecasts: Callable) -> None:
     seen = make_forecasts({"a": 1.0}, [[1.0, 0.0]], prob_any=np.array([[0.2, np.nan]]))
     assert laws.prob_any_of(seen).tolist() == [[0.2, pytest.approx(1 - np.exp(-1))]]
+
+
+def _hurdle_pmf(mean: float, alpha: float, some: float) -> np.ndarray:
+    steps = np.arange(6000)
+    return np.diff(laws.count_cdf(steps, mean, alpha, some), prepend=0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4, 2.0])
+@pytest.mark.parametrize(("mean", "some"), [(0.02, 0.015), (1.0, 0.7), (1.0, 0.3), (12.0, 0.9)])
+def test_hurdle_scores_are_plain_sums(mean: float, some: float, alpha: float) -> None:
+    pmf = _hurdle_pmf(mean, alpha, some)
+    assert pmf[0] == pytest.approx(1 - some)
+    for y in (0, 1, 7):
+        log = float(laws.hurdle_log_likelihood(y, mean, alpha, some))
+        assert log == pytest.approx(np.log(pmf[y]), abs=1e-5)
+        brute = np.square(pmf.cumsum() - (np.arange(6000) >= y)).sum()
+        assert float(laws.crps_hurdle(y, mean, alpha, some)) == pytest.approx(brute, rel=1e-6, abs=1e-6)
+
+
+def test_a_hurdle_at_the_laws_own_probability_is_the_law() -> None:
+    some = 1 - laws.count_cdf(0, MEANS, SPREADS)
+    np.testing.assert_allclose(
+        laws.hurdle_log_likelihood(COUNTS, MEANS, SPREADS, some),
+        laws.negative_binomial_log_likelihood(COUNTS, MEANS, SPREADS),
+        atol=1e-4,
+    )
+    np.testing.assert_allclose(
+        laws.crps_hurdle(COUNTS, MEANS, SPREADS, some),
+        laws.crps_negative_binomial(COUNTS, MEANS, SPREADS),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_forecasts_are_judged_by_the_law_they_name(make_forecasts: Callable) -> None:
+    given = {"dispersion": 0.5, "prob_any": 0.3}
+    for law, expected in {
+        "poisson": laws.poisson_log_likelihood(2, 0.8),
+        "negative_binomial": laws.negative_binomial_log_likelihood(2, 0.8, 0.5),
+        "hurdle": laws.hurdle_log_likelihood(2, 0.8, 0.5, 0.3),
+    }.items():
+        seen = make_forecasts({"a": 0.8}, [[2.0]], distribution=law, **given)
+        assert laws.log_likelihood_of(seen)[0, 0] == pytest.approx(float(expected))
+    assert laws.cdf_of(seen, np.zeros((1, 1)))[0, 0] == pytest.approx(0.7)
+    assert laws.crps_of(seen)[0, 0] == pytest.approx(float(laws.crps_hurdle(2, 0.8, 0.5, 0.3)))
+
+
+def test_a_hurdle_without_its_probability_is_refused(make_forecasts: Callable) -> None:
+    with pytest.raises(InputDataError, match="prob_any"):
+        laws.dispersion_of(make_forecasts({"a": 1.0}, [[1.0]], distribution="hurdle", dispersion=0.1))

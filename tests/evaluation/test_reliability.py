@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tranquillite_ml.errors import UsageError
-from tranquillite_ml.evaluation import interval_coverage_table, pit_table, randomised_pit, reliability_curve
+from tranquillite_ml.evaluation import (
+    calibration_slope,
+    interval_coverage_table,
+    pit_table,
+    randomised_pit,
+    reliability_curve,
+    score,
+)
 from tranquillite_ml.evaluation.pit import activity_strata
 from tranquillite_ml.forecasts import Forecasts
 
@@ -172,3 +179,58 @@ def test_nothing_observed_gives_an_empty_curve(make_forecasts: Callable) -> None
     table = pit_table(seen)
     assert (table["n"] == 0).all()
     assert table["share"].isna().all()
+
+
+def test_randomised_coverage_by_hand(make_forecasts: Callable) -> None:
+    """Poisson 0.05: P(0) = 0.951, of whose PIT [0, 0.951] the part 0.05–0.95 is inside: 0.9 / 0.951."""
+    seen = make_forecasts({"a": 0.05}, [[0, 1]], lower=0.0, upper=1.0)
+    row = interval_coverage_table(seen, strata=1).iloc[0]
+    assert row["randomised_coverage"] == pytest.approx(0.9 / np.exp(-0.05) / 2)
+
+
+def test_randomised_coverage_is_that_of_randomised_intervals(calibrated: Forecasts) -> None:
+    from tranquillite_ml.calibration import randomised_interval
+
+    part = calibrated.select(model="right")
+    edges = randomised_interval(part.expected_count, part.dispersion, level=0.9)
+    lower, upper, at_lower, at_upper = edges
+    y = part.observed_count
+    chance = np.where(y == lower, at_lower, np.where(y == upper, at_upper, (y > lower) & (y < upper)))
+    row = interval_coverage_table(part, strata=1).iloc[0]
+    assert row["randomised_coverage"] == pytest.approx(chance.mean())
+
+
+def test_counts_that_come_together_are_better_told_by_a_hurdle(make_forecasts: Callable) -> None:
+    """Where there is one incident there are more: a Poisson of the same mean fails, whatever its mean."""
+    rng = np.random.default_rng(8)
+    rate = np.full((13, 600), 0.8)
+    some = 1 - np.exp(-rate / 2)
+    seen = np.where(rng.random(rate.shape) < some, 1 + rng.poisson(1.3, rate.shape), 0)
+    mean = some * 2.3
+    hurdle = make_forecasts({"a": mean}, seen, distribution="hurdle", dispersion=0.0, prob_any=some)
+    poisson = make_forecasts({"a": mean}, seen)
+    assert not pit_table(poisson)["inside"].all()
+    assert score(hurdle)["log_score"][0] > score(poisson)["log_score"][0]
+    assert score(hurdle)["crps"][0] < score(poisson)["crps"][0]
+
+
+def test_slope_is_that_of_a_poisson_regression(city: Forecasts) -> None:
+    """Oracle: a generalised linear model on every cell, without bins."""
+    from sklearn.linear_model import PoissonRegressor
+
+    table = calibration_slope(city).set_index("model")
+    for name in ("truth", "count_365d"):
+        part = city.select(model=name)
+        x = np.log(part.expected_count).reshape(-1, 1)
+        fitted = PoissonRegressor(alpha=0, tol=1e-10, max_iter=1000).fit(x, part.observed_count.ravel())
+        assert table.loc[name, "slope"] == pytest.approx(fitted.coef_[0], abs=0.01)
+        assert table.loc[name, "slope_lower"] < table.loc[name, "slope"] < table.loc[name, "slope_upper"]
+    assert table.loc["truth", "slope_lower"] <= 1 <= table.loc["truth", "slope_upper"]
+    assert table.loc["count_365d", "slope_upper"] < 1  # blurred counts are too extreme
+    assert np.isnan(table.loc["constant", "slope"])
+
+
+def test_nothing_recorded_has_no_slope(make_forecasts: Callable) -> None:
+    row = calibration_slope(make_forecasts({"a": [[1.0, 2.0]]}, [[0, 0]])).iloc[0]
+    assert (row["n"], row["n_incidents"]) == (2, 0)
+    assert np.isnan([row["slope"], row["oe"]]).all()

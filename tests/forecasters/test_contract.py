@@ -14,8 +14,11 @@ from tranquillite_ml.evaluation.backtest import backtest
 from tranquillite_ml.evaluation.canaries import leakage_canary
 from tranquillite_ml.features import FeatureSet
 from tranquillite_ml.forecasters import (
+    EnsembleForecaster,
     Forecaster,
     LightGBMForecaster,
+    PoissonForecaster,
+    SmoothedCount,
     TabularForecaster,
     all_forecasters,
     open_bundle,
@@ -40,6 +43,8 @@ SMALL = FeatureSet.from_list(
 
 
 def make(kind: type[Forecaster], target: Target) -> Forecaster:
+    if kind is EnsembleForecaster:
+        return kind(target, [SmoothedCount(target), PoissonForecaster(target, SMALL)], calibration_days=28)
     learns = "features" in kind(target).get_params(deep=False)
     return kind(target, calibration_days=28, **({"features": SMALL} if learns else {}))
 

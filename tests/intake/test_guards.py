@@ -1,86 +1,15 @@
-"""Repeats, pile-ups, placeholder times and enforcement words, worked by hand."""
+"""Repeats, pile-ups and placeholder times, worked by hand."""
 
 import numpy as np
-import pytest
 
 from tranquillite_ml.intake.guards import (
-    is_enforcement,
     near_repeats,
     pile_ups,
     placeholder_times,
-    plain_words,
     repeats_of_previous,
 )
 
 MINUTE = 60_000_000
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "drugs",
-            "DRUGS",
-            "Narcotics",
-            "liquor laws",
-            "prostitution",
-            "loitering/vagrancy",
-            "weapons",
-            "gambling",
-        ),
-        *(
-            "disorderly conduct",
-            "driving under influence",
-            "stolen property",
-            "traffic stops",
-            "fines",
-            "arrests",
-        ),
-        *("Stupéfiants", "usage de stupéfiants", "port d'arme", "ivresse publique", "contrôles routiers"),
-        *("amendes", "recel", "trouble à l'ordre public", "CONTRÔLE D'IDENTITÉ"),
-    ],
-)
-def test_enforcement_driven_categories_are_recognised(name: str) -> None:
-    assert is_enforcement(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "larceny",
-            "burglary",
-            "armed robbery",
-            "robbery with weapon",
-            "assault",
-            "theft of firearms",
-            "graffiti",
-        ),
-        *(
-            "noise",
-            "dumping",
-            "obstructive parking",
-            "fires",
-            "vandalism",
-            "other (incl. leaving scene)",
-            "arson",
-        ),
-        *(
-            "vol à main armée",
-            "cambriolage",
-            "Mischief",
-            "motor vehicle theft",
-            "Break and Enter Commercial",
-            "",
-        ),
-    ],
-)
-def test_other_categories_are_not(name: str) -> None:
-    assert not is_enforcement(name)
-
-
-def test_plain_words_split_case_accents_and_punctuation() -> None:
-    assert plain_words("dateDe_Naissance-1") == "date de naissance 1"
 
 
 def test_repeats_need_every_key_to_be_equal() -> None:

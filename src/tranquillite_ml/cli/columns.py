@@ -145,7 +145,7 @@ def person_columns(part: Part, mapped: Mapping[str, str]) -> dict[str, str]:
 
 
 def _fitting(ours: str, there: Iterable[str]) -> list[str]:
-    from tranquillite_ml.intake.guards import plain_words
+    from tranquillite_ml.governance.names import plain_words
 
     words = {name: plain_words(name) for name in there}
     names = (ours.replace("_", " "), *_NAMES[ours])
@@ -157,7 +157,7 @@ def _fitting(ours: str, there: Iterable[str]) -> list[str]:
 
 def _ask(found: Columns, ours: str, fitting: list[str]) -> None:
     """Remember what only the file's owner can know about a guess."""
-    from tranquillite_ml.intake.guards import plain_words
+    from tranquillite_ml.governance.names import plain_words
 
     theirs, late = fitting[0], [name for name in fitting if _is_record_time(plain_words(name))]
     others = ", ".join(repr(name) for name in fitting[1:5] if name not in late)
@@ -175,7 +175,7 @@ def _is_record_time(words: str) -> bool:
 
 def time_of_day(names: Iterable[str]) -> str | None:
     """A column that holds the time of day apart from the date, if one is named so."""
-    from tranquillite_ml.intake.guards import plain_words
+    from tranquillite_ml.governance.names import plain_words
 
     return next((name for name in names if plain_words(name) in _TIME_OF_DAY), None)
 

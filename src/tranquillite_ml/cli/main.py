@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from tranquillite_ml.cli import looking, runs
+from tranquillite_ml.cli import benchmarks, governance, looking, runs, tuning
 from tranquillite_ml.cli.output import exit_code
 
 HELP = """Calibrated forecasts of recorded incidents per place and period, that say if they beat plain counts.
@@ -66,11 +66,36 @@ for _command, _example in (
     (looking.check, "tranquillite check configs/vancouver.yaml"),
     (runs.backtest, "tranquillite backtest configs/stlouis.yaml --set backtest.folds=5"),
     (runs.fit, "tranquillite fit configs/stlouis.yaml --output runs"),
+    (tuning.tune, "tranquillite tune configs/stlouis.yaml --trials 50 --jobs 2"),
     (runs.forecast, "tranquillite forecast configs/stlouis.yaml --as-of 2018-12-28"),
     (looking.schema, "tranquillite schema forecasts"),
     (looking.init, "tranquillite init incidents.csv --output config.yaml"),
 ):
     app.command(cls=CarefulCommand, epilog=f"Example: {_example}")(_command)
+
+_benchmark = typer.Typer(
+    help="Measure models beside published figures: weekly, sthsl, nij.",
+    epilog="Example: tranquillite benchmark weekly --data stlouis/incidents.parquet --output weekly",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+for _measuring, _how in (
+    (benchmarks.weekly, "tranquillite benchmark weekly --data stlouis/incidents.parquet --output weekly"),
+    (benchmarks.sthsl, "tranquillite benchmark sthsl --data chicago/sthsl_tensor.npz --output sthsl"),
+    (benchmarks.nij, "tranquillite benchmark nij --data portland/incidents.parquet --output nij"),
+):
+    _benchmark.command(cls=CarefulCommand, epilog=f"Example: {_how}")(_measuring)
+app.add_typer(_benchmark, name="benchmark")
+
+_log = typer.Typer(
+    help="Look at the log of forecasts and decisions: verify, show.",
+    epilog="Example: tranquillite log verify runs/log.jsonl",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+_log.command(cls=CarefulCommand, epilog="Example: tranquillite log verify runs/log.jsonl")(governance.verify)
+_log.command(cls=CarefulCommand, epilog="Example: tranquillite log show log.jsonl --last 5")(governance.show)
+app.add_typer(_log, name="log")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ STAGES = {
     "panel": "counting them into cells and time bins",
     "backtest": "backtest: forecasts made as if from the past",
     "evaluate": "scoring them",
+    "tune": "tuning: trials on folds before those of the backtest",
     "fit": "fitting on everything there is",
     "forecast": "forecasting what follows the data",
     "track": "recording the run in MLflow",
@@ -82,6 +83,8 @@ def _lines() -> Callable[[str, int, int], None]:
         at = f"{time.perf_counter() - begin:7.1f} s"
         if done == 0:
             say(f"{at}  {STAGES.get(what, what)}")
+        elif what == "trials":
+            say(f"{at}    trial {done} of {total}")
         elif what not in STAGES and done == total:
             say(f"{at}    {what}: {total} {'fold' if total == 1 else 'folds'}")
 

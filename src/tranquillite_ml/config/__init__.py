@@ -1,9 +1,10 @@
 """A run's configuration: YAML read strictly, checked, and written back."""
 
-from tranquillite_ml.config.run import RunConfig, find_config, load_config, ready_configs
+from tranquillite_ml.config.run import RunConfig, find_config, load_config, ready_configs, shipped_files
 from tranquillite_ml.config.sections import (
     AGENT_ORIGINS,
     EXTRA_BASELINES,
+    EXTRA_FEATURE_BLOCKS,
     FEATURE_BLOCKS,
     MODEL_KINDS,
     ORIGINS,
@@ -23,10 +24,12 @@ from tranquillite_ml.config.sections import (
     TimeConfig,
     TrackingConfig,
 )
+from tranquillite_ml.config.tuning import TuningConfig
 
 __all__ = [
     "AGENT_ORIGINS",
     "EXTRA_BASELINES",
+    "EXTRA_FEATURE_BLOCKS",
     "FEATURE_BLOCKS",
     "MODEL_KINDS",
     "ORIGINS",
@@ -46,7 +49,9 @@ __all__ = [
     "SimulateConfig",
     "TimeConfig",
     "TrackingConfig",
+    "TuningConfig",
     "find_config",
     "load_config",
     "ready_configs",
+    "shipped_files",
 ]

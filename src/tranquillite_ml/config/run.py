@@ -36,11 +36,12 @@ from tranquillite_ml.config.sections import (
     TrackingConfig,
 )
 from tranquillite_ml.config.strict_yaml import ConfigSource, apply_overrides, parse_yaml, read_yaml, to_yaml
+from tranquillite_ml.config.tuning import TuningConfig
 from tranquillite_ml.config.words import KeyProblem, explain_errors, flatten, redact, shown
 from tranquillite_ml.errors import ConfigError, nearest
 
 _NOT_RUNS = ("thresholds", "governance")  # files beside the ready configs that do not describe a run
-_OUTSIDE_DIGEST = ("output", "tracking")  # they change where a run is written, not what it says
+_OUTSIDE_DIGEST = ("output", "tracking", "tuning")  # they change nothing that a run says
 
 
 _DEFAULT_FEATURES = tuple(FeatureConfig(name=name) for name in FEATURE_BLOCKS)
@@ -78,6 +79,7 @@ class RunConfig(Section):
     calibration: CalibrationConfig = CalibrationConfig()
     audit: AuditConfig | None = None
     governance: GovernanceConfig | None = None
+    tuning: TuningConfig = TuningConfig()
     tracking: TrackingConfig = TrackingConfig()
     output: FilePath = Field(default="runs", description="the folder of all runs")
 
@@ -147,7 +149,7 @@ class RunConfig(Section):
         return to_yaml(redact(values) if hide_secrets else values)
 
     def digest(self) -> str:
-        """SHA-256 of what decides the results: all keys but `output` and `tracking`, in whatever order.
+        """SHA-256 of what decides the results: all keys but `output`, `tracking`, `tuning`; in any order.
 
         Examples
         --------
@@ -208,11 +210,22 @@ def ready_configs() -> dict[str, Path]:
     >>> sorted(ready_configs())
     ['chicago', 'demo', 'houston', 'portland', 'smoke', 'stlouis', 'vancouver']
     """
+    return {name: file for name, file in shipped_files().items() if name not in _NOT_RUNS}
+
+
+def shipped_files() -> dict[str, Path]:
+    """Every YAML file that ships with the package: the ready configurations, thresholds and governance.
+
+    Examples
+    --------
+    >>> set(shipped_files()) - set(ready_configs()) == {"governance", "thresholds"}
+    True
+    """
     here = Path(__file__).resolve()
     # In a wheel the folder is inside the package; in an editable checkout it is the repository's.
     folder = next((f for f in (here.parents[1] / "configs", here.parents[3] / "configs") if f.is_dir()), None)
     files = sorted(folder.glob("*.yaml")) if folder is not None else []
-    return {file.stem: file for file in files if file.stem not in _NOT_RUNS}
+    return {file.stem: file for file in files}
 
 
 def find_config(name_or_path: str | Path) -> Path:

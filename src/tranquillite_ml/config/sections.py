@@ -23,9 +23,20 @@ from tranquillite_ml.config.words import KeyProblem, shown
 from tranquillite_ml.errors import check_in, nearest
 
 FEATURE_BLOCKS = ("history", "neighbourhood", "near_repeat", "calendar")
-MODEL_KINDS = ("lightgbm", "tabular", "none")
+EXTRA_FEATURE_BLOCKS: tuple[str, ...] = ("self_exciting",)
+"""Blocks that a configuration can name, but that are not part of the default."""
+MODEL_KINDS = (
+    "lightgbm",
+    "learned_count",
+    "poisson",
+    "negative_binomial",
+    "additive",
+    "ensemble",
+    "tabular",
+    "none",
+)
 TABULAR_REGRESSORS = ("poisson", "hist_gradient_boosting")
-EXTRA_BASELINES: tuple[str, ...] = ()
+EXTRA_BASELINES: tuple[str, ...] = ("hawkes", "kde", "learned_count", "prospective", "retrospective")
 """Baselines that can be added to the ladder. The ladder itself is always there and is not listed."""
 
 Origin = Literal["citizen", "sensor", "agent", "arrest", "fine", "inspection", "unknown"]
@@ -82,9 +93,6 @@ def _check_kind(value: str) -> str:
 
 
 def _check_baseline(value: str) -> str:
-    if not EXTRA_BASELINES:
-        msg = f"there is no baseline to add yet, got {shown(value)}. The ladder is always there: write []."
-        raise ValueError(msg)
     return check_in(value, EXTRA_BASELINES, "an added baseline")
 
 
@@ -142,7 +150,7 @@ def _to_feature(value: object) -> object:
         msg = f"expected a block's name or one block with parameters (rings: 2), got {shown(value)}."
         raise ValueError(msg)
     [(name, params)] = entry.items()
-    check_in(str(name), FEATURE_BLOCKS, "a feature block")
+    check_in(str(name), (*FEATURE_BLOCKS, *EXTRA_FEATURE_BLOCKS), "a feature block")
     if not isinstance(params, Mapping | None):
         msg = f"expected the parameters of {name} as a mapping such as {{rings: 2}}, got {shown(params)}."
         raise ValueError(msg)
@@ -156,6 +164,7 @@ def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(_check_path)]
 Days = Annotated[str, BeforeValidator(_check_days)]
+Day = Annotated[date, BeforeValidator(_to_date)]
 RunName = Annotated[Text, AfterValidator(_check_name)]
 BaselineName = Annotated[Text, AfterValidator(_check_baseline)]
 Number = Annotated[float, Field(strict=True, gt=0, le=1e6, allow_inf_nan=False)]

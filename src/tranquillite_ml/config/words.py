@@ -52,6 +52,7 @@ _EXPECTED = {
     "greater_than_equal": "a number that is at least {ge}",
     "greater_than": "a number above {gt}",
     "less_than_equal": "a number that is at most {le}",
+    "date_type": "a date such as 2018-01-05",
     "literal_error": "one of {expected}",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tranquillite_ml.errors import UsageError, check_in
@@ -71,15 +71,29 @@ def backtest(
     cutoffs = splits.cutoffs(panel.bins, target)
     parts = []
     for forecaster in forecasters:
-        for number, cutoff in enumerate(cutoffs):
-            if number == 0 or refit == "every_fold":
-                forecaster.fit(panel, cutoff)
-            elif recalibrate == "every_fold":
-                forecaster.recalibrate(panel, cutoff)
-            parts.append(forecaster.forecast(panel, cutoff))
+        folds = each_fold(forecaster, panel, cutoffs, refit=refit, recalibrate=recalibrate)
+        for number, forecasts in enumerate(folds):
+            parts.append(forecasts)
             if progress is not None:
                 progress(forecaster.name, number + 1, len(cutoffs))
     return Forecasts.concat(parts).observe(panel)
+
+
+def each_fold(
+    forecaster: Forecaster,
+    panel: Panel,
+    cutoffs: Sequence[int],
+    *,
+    refit: Literal["never", "every_fold"] = "never",
+    recalibrate: Literal["every_fold", "never"] = "every_fold",
+) -> Iterator[Forecasts]:
+    """Forecast cutoff by cutoff, each when it is asked for; arguments as for `backtest`."""
+    for number, cutoff in enumerate(cutoffs):
+        if number == 0 or refit == "every_fold":
+            forecaster.fit(panel, cutoff)
+        elif recalibrate == "every_fold":
+            forecaster.recalibrate(panel, cutoff)
+        yield forecaster.forecast(panel, cutoff)
 
 
 def _common_target(forecasters: Sequence[Forecaster]) -> Target:

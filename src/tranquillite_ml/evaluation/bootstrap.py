@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Estimator = Callable[[Totals], dict[str, NDArray[np.float64]]]
 
 MIN_FOLDS = 5
+_MIN_RUNS = 4
 _MAX_UNDEFINED = 0.05
 _KEYS = ("model", "category", "cutoff", "horizon")
 
@@ -49,21 +50,33 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
-def resample_folds(n_folds: int, n_boot: int, seed: int) -> NDArray[np.float64]:
+def resample_folds(n_folds: int, n_boot: int, seed: int, *, block: int = 1) -> NDArray[np.float64]:
     """How often each fold comes in each resample, shape (n_boot, n_folds).
 
-    The same seed gives the same resamples to every model, so that differences are paired.
+    The same seed gives the same resamples to every model, so that differences are paired. With `block` folds
+    are drawn in runs of that length, the last one followed by the first (circular block bootstrap, Politis
+    and Romano 1992), so that what links neighbouring folds stays together.
 
     Examples
     --------
     >>> resample_folds(3, 2, seed=0).sum(axis=1).tolist()
     [3.0, 3.0]
+    >>> resample_folds(6, 1, seed=0, block=3).tolist()
+    [[1.0, 1.0, 0.0, 1.0, 1.0, 2.0]]
     """
     rng = np.random.default_rng(seed)
+    if block > 1:
+        starts = rng.integers(n_folds, size=(n_boot, -(-n_folds // block), 1))
+        drawn = ((starts + np.arange(block)) % n_folds).reshape(n_boot, -1)[:, :n_folds]
+        flat = (np.arange(n_boot)[:, None] * n_folds + drawn).ravel()
+        counts = np.bincount(flat, minlength=n_boot * n_folds).reshape(n_boot, n_folds)
+        return counts.astype(np.float64)
     return rng.multinomial(n_folds, np.full(n_folds, 1 / n_folds), size=n_boot).astype(np.float64)
 
 
-def percentile_interval(draws: NDArray[np.float64], n_folds: int, level: float = 0.95) -> tuple[float, float]:
+def percentile_interval(
+    draws: NDArray[np.float64], n_folds: int, level: float = 0.95, *, block: int = 1
+) -> tuple[float, float]:
     """Limits of an interval from resampled estimates, widened for few folds.
 
     Parameters
@@ -74,6 +87,8 @@ def percentile_interval(draws: NDArray[np.float64], n_folds: int, level: float =
         Folds that were resampled.
     level : float, default 0.95
         Nominal coverage.
+    block : int, default 1
+        Folds that were drawn together: the interval is widened as for n_folds / block folds.
 
     Returns
     -------
@@ -103,16 +118,24 @@ def percentile_interval(draws: NDArray[np.float64], n_folds: int, level: float =
     from scipy.special import ndtr, stdtrit
 
     defined = draws[~np.isnan(draws)]
-    if n_folds < MIN_FOLDS or len(defined) < max(1, (1 - _MAX_UNDEFINED) * len(draws)):
+    runs = n_folds / block
+    too_few = n_folds < MIN_FOLDS or runs < _MIN_RUNS
+    if too_few or len(defined) < max(1, (1 - _MAX_UNDEFINED) * len(draws)):
         return np.nan, np.nan
-    quantile = stdtrit(n_folds - 1, (1 + level) / 2)
-    tail = float(ndtr(-quantile * np.sqrt(n_folds / (n_folds - 1))))
+    quantile = stdtrit(runs - 1, (1 + level) / 2)
+    tail = float(ndtr(-quantile * np.sqrt(runs / (runs - 1))))
     lower, upper = np.quantile(defined, [tail, 1 - tail])
     return float(lower), float(upper)
 
 
 def estimate_folds(
-    totals: Totals, estimator: Estimator, *, n_boot: int = 1000, level: float = 0.95, seed: int = 0
+    totals: Totals,
+    estimator: Estimator,
+    *,
+    n_boot: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    block: int = 1,
 ) -> dict[str, Estimate]:
     """Estimates from sums by fold, with block-bootstrap intervals.
 
@@ -122,8 +145,8 @@ def estimate_folds(
         What the estimates are made of, summed over all maps of a fold.
     estimator : callable
         Makes named estimates from totals; works on arrays.
-    n_boot, level, seed
-        Resamples, nominal coverage, seed.
+    n_boot, level, seed, block
+        Resamples, nominal coverage, seed, folds that are drawn together.
 
     Returns
     -------
@@ -142,10 +165,12 @@ def estimate_folds(
     if n_folds < MIN_FOLDS:
         none = np.array([], dtype=np.float64)
         return {name: Estimate(float(value), np.nan, np.nan, none) for name, value in values.items()}
-    sums = resample_folds(n_folds, n_boot, seed) @ matrix.T
+    sums = resample_folds(n_folds, n_boot, seed, block=block) @ matrix.T
     draws = estimator(dict(zip(totals, sums.T, strict=True)))
     return {
-        name: Estimate(float(value), *percentile_interval(draws[name], n_folds, level), draws[name])
+        name: Estimate(
+            float(value), *percentile_interval(draws[name], n_folds, level, block=block), draws[name]
+        )
         for name, value in values.items()
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tranquillite_ml.forecasters import Forecaster
+    from tranquillite_ml.grid import Grid
 
 CENTRE = "893968152bbffff"
 SIMULATIONS = 2000
@@ -102,18 +103,10 @@ def leakage_canary(
     return results
 
 
-def panel_of(counts: NDArray[np.int64], grid: HexGrid) -> Panel:
+def panel_of(counts: NDArray[np.int64], grid: Grid) -> Panel:
     """Make a daily panel of one category, ``noise``, from dense counts of shape (n_bins, n_cells)."""
-    time_bin, cell = np.nonzero(counts)
-    arrays = {
-        "category": np.zeros(len(cell), dtype=np.int32),
-        "bin": time_bin.astype(np.int32),
-        "cell": cell.astype(np.int32),
-        "known": (time_bin + 1).astype(np.int32),
-        "count": counts[time_bin, cell].astype(np.int32),
-    }
     bins = TimeBins("2022-01-01", len(counts), "1D", "Europe/Paris")
-    return Panel(grid, bins, ["noise"], {"noise": "citizen"}, arrays)
+    return Panel.from_counts(counts[None], grid, bins, ["noise"], {"noise": "citizen"})
 
 
 def _try(

@@ -10,16 +10,22 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import UsageError, check_in, nearest
-from tranquillite_ml.evaluation.bootstrap import (
-    MIN_FOLDS,
-    Estimate,
-    check_level,
-    estimate_folds,
-    ratio,
-    sum_by,
-)
+from tranquillite_ml.evaluation.bootstrap import MIN_FOLDS, Estimate, check_level, estimate_folds, ratio
 from tranquillite_ml.evaluation.hotspots import hotspot_totals
+from tranquillite_ml.evaluation.pairing import (
+    difference_parts,
+    others_than,
+    overlapping,
+    pair_maps,
+    sum_folds,
+)
 from tranquillite_ml.evaluation.scores import LARGER_IS_BETTER, map_totals
+from tranquillite_ml.evaluation.significance import (
+    detectable_difference,
+    fold_differences,
+    holm,
+    paired_test,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +34,6 @@ if TYPE_CHECKING:
     from tranquillite_ml.forecasts import Forecasts
 
 VerdictText = Literal["beats counts", "does not beat counts", "cannot tell"]
-_PER_FOLD = {"log_score", "poisson_log_likelihood"}
-_PAIR = ["category", "cutoff", "horizon"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ class Verdict:
         Cutoffs compared.
     sentence : str
         All of it in words.
+    adjusted : str
+        The verdict that is left when all `n_models` models are judged at once.
+    n_models : int
+        Models compared with the reference, this one included.
+    detectable : float
+        Smallest true difference that so many folds would have shown, mostly (power 80 %).
     """
 
     model: str
@@ -59,6 +69,9 @@ class Verdict:
     upper: float
     n_folds: int
     sentence: str
+    adjusted: VerdictText
+    n_models: int
+    detectable: float
 
 
 def compare(
@@ -70,6 +83,7 @@ def compare(
     n_boot: int = 2000,
     level: float = 0.95,
     seed: int = 0,
+    block: int = 1,
 ) -> pd.DataFrame:
     """Paired difference of each model to a reference, fold by fold, with interval and verdict.
 
@@ -88,6 +102,9 @@ def compare(
         Coverages at which hit rates are compared, too; may be empty.
     n_boot, level, seed
         Resamples of the folds, nominal coverage of the intervals, seed.
+    block : int, default 1
+        Neighbouring folds that are resampled together. Raise it where the periods of the folds touch or
+        overlap and what is hard in one is hard in the next; at least 4 blocks must fit.
 
     Returns
     -------
@@ -95,7 +112,10 @@ def compare(
         One row for each other model: ``model``, ``reference``, ``score``, ``n_folds``, ``n_maps`` (pairs),
         ``n_unpaired`` (maps of either that the other lacks, or without outcome), ``n_incidents`` (in the
         cells), ``difference``, ``lower``, ``upper``, ``share_not_better`` (of the resamples), ``verdict``;
-        and for each coverage, say 5 %, ``hit_rate_5pct_difference`` with ``_lower`` and ``_upper``.
+        ``p_value`` (two-sided paired t test over the folds, as in `diebold_mariano`), ``p_adjusted`` (`holm`
+        over the models), ``verdict_adjusted``, ``detectable_difference`` (smallest that so many folds would
+        mostly have shown); and for each coverage, say 5 %, ``hit_rate_5pct_difference`` with ``_lower`` and
+        ``_upper``.
 
         `difference` is *positive where the model is better*, whatever the score: nats a fold for the two
         log-likelihoods, mean over the cells for the others.
@@ -111,7 +131,11 @@ def compare(
     interval lies above 0, ``"does not beat counts"`` if no part of it does, else ``"cannot tell"``; and
     ``"cannot tell"`` with fewer than 5 folds. With 13 folds the 95 % interval
     (`bootstrap.percentile_interval`) covers 94-95 % in simulations, 93-94 % for skewed differences.
-    Verdicts are not adjusted for the number of models.
+
+    `verdict` answers the question asked of one model. Who looks for the best of several reads
+    `verdict_adjusted`: the same verdict where `p_adjusted` is at most 1 − level, else ``"cannot tell"``.
+    Where it cannot be told, true differences up to about `detectable_difference` may be there all the same:
+    this backtest was too short to show them.
 
     Examples
     --------
@@ -130,25 +154,25 @@ def compare(
     """
     check_level(level, n_boot)
     check_in(score, LARGER_IS_BETTER, "score")
-    others = _others(forecasts, reference)
+    others = others_than(forecasts.models, reference)
     totals, observed = map_totals(forecasts)
     hits = hotspot_totals(forecasts, hotspot) if len(hotspot) else {}
     rows = []
     for model in others:
-        mine, theirs, unpaired = _pairs(forecasts.keys, observed, model, reference)
-        fold, cutoffs = pd.factorize(forecasts.keys["cutoff"].iloc[mine], sort=True)
-        parts = _difference_parts(totals, score, mine, theirs)
+        mine, theirs, unpaired = pair_maps(forecasts.keys, observed, model, reference)
+        keys = forecasts.keys.iloc[mine]
+        parts = difference_parts(totals, score, mine, theirs)
         for share, held in hits.items():
             parts |= _hit_parts(held, f"{share * 100:g}", mine, theirs)
-        folds = {name: sum_by(fold, values, len(cutoffs)) for name, values in parts.items()}
-        if score in _PER_FOLD:
-            folds["per"] = np.ones(len(cutoffs))
-        found = estimate_folds(folds, _differences, n_boot=n_boot, level=level, seed=seed)
-        row = {"model": model, "reference": reference, "score": score, "n_folds": len(cutoffs)}
+        folds = sum_folds(keys["cutoff"], parts, score)
+        n_folds = len(folds["gain"])
+        found = estimate_folds(folds, _differences, n_boot=n_boot, level=level, seed=seed, block=block)
+        row = {"model": model, "reference": reference, "score": score, "n_folds": n_folds}
         row |= {"n_maps": len(mine), "n_unpaired": unpaired}
         row["n_incidents"] = round(totals["n_incidents"][mine].sum())
-        rows.append(row | _columns(found, len(cutoffs)))
-    return pd.DataFrame(rows)
+        row |= _columns(found, n_folds)
+        rows.append(row | _tests(folds, max(overlapping(keys), block - 1), level))
+    return _adjust(pd.DataFrame(rows), level)
 
 
 def verdict(
@@ -191,53 +215,29 @@ def verdict(
     ['cannot tell whether tree beats counts (count_365d)',
      'log score +0.386 nats a fold, 1 fold, at least 5 are needed.']
     """
-    others = _others(forecasts, reference)
+    others = others_than(forecasts.models, reference)
     if model not in others:
         hint = nearest(model, others)
         msg = f"model {model!r} cannot be compared with {reference!r}; there is {others}.{hint}"
         raise UsageError(msg)
-    pair = forecasts.select(model=[model, reference])
-    row = compare(pair, reference=reference, hotspot=(), n_boot=n_boot, level=level, seed=seed).iloc[0]
-    difference, lower, upper = (float(row[name]) for name in ("difference", "lower", "upper"))
-    text: VerdictText = row["verdict"]
-    sentence = _sentence(model, reference, text, (difference, lower, upper), int(row["n_folds"]))
-    return Verdict(model, reference, text, difference, lower, upper, int(row["n_folds"]), sentence)
-
-
-def _others(forecasts: Forecasts, reference: str) -> list[str]:
-    models = sorted(forecasts.models)
-    if reference not in models:
-        msg = f"there is no reference {reference!r} among the models {models}.{nearest(reference, models)}"
-        raise UsageError(msg)
-    others = [name for name in models if name != reference]
-    if not others:
-        msg = f"there is nothing to compare with {reference!r}: it is the only model."
-        raise UsageError(msg)
-    return others
-
-
-def _pairs(
-    keys: pd.DataFrame, observed: NDArray[np.bool_], model: str, reference: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Row numbers of the maps that both models have, and how many maps have no partner or no outcome."""
-    name = keys["model"].to_numpy()
-    mine, theirs = (np.flatnonzero((name == one) & observed) for one in (model, reference))
-    index = pd.MultiIndex.from_frame(keys[_PAIR])
-    partner = index[theirs].get_indexer(index[mine])
-    paired = mine[partner >= 0]
-    unpaired = int((name == model).sum() + (name == reference).sum()) - 2 * len(paired)
-    return paired, theirs[partner[partner >= 0]], unpaired
-
-
-def _difference_parts(
-    totals: Totals, score: str, mine: NDArray[np.int64], theirs: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """How much better each map scored than its partner, and its cells."""
-    sign = 1 if LARGER_IS_BETTER[score] else -1
-    return {
-        "gain": sign * (totals[score][mine] - totals[score][theirs]),
-        "per": totals["n_cells"][mine],
-    }
+    table = compare(forecasts, reference=reference, hotspot=(), n_boot=n_boot, level=level, seed=seed)
+    row = table.set_index("model").loc[model]
+    numbers = (float(row["difference"]), float(row["lower"]), float(row["upper"]))
+    text, adjusted, n_folds = row["verdict"], row["verdict_adjusted"], int(row["n_folds"])
+    sentence = _sentence(model, reference, text, numbers, n_folds)
+    if adjusted != text:
+        sentence += f" With {len(others)} models judged at once: {adjusted}."
+    return Verdict(
+        model,
+        reference,
+        text,
+        *numbers,
+        n_folds,
+        sentence,
+        adjusted=adjusted,
+        n_models=len(others),
+        detectable=float(row["detectable_difference"]),
+    )
 
 
 def _hit_parts(
@@ -267,6 +267,24 @@ def _columns(found: dict[str, Estimate], n_folds: int) -> dict[str, object]:
         if name != "difference":
             row |= {name: hit.value, f"{name}_lower": hit.lower, f"{name}_upper": hit.upper}
     return row
+
+
+def _tests(folds: Totals, lags: int, level: float) -> dict[str, object]:
+    gains = fold_differences(folds)
+    tested = paired_test(gains, lags if 2 * lags < len(gains) else 0)
+    detectable = detectable_difference(tested.standard_error, tested.n, level=level)
+    return {"p_value": tested.p_value_hln, "detectable_difference": float(detectable)}
+
+
+def _adjust(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Give the table with what is left of each verdict when all models are judged at once."""
+    adjusted = holm(table["p_value"])
+    # Where all folds differ equally there is no p-value, and nothing that chance could have done.
+    held = np.where(adjusted > 1 - level, "cannot tell", table["verdict"])
+    place = int(table.columns.get_loc("p_value")) + 1
+    table.insert(place, "p_adjusted", adjusted)
+    table.insert(place + 1, "verdict_adjusted", held)
+    return table
 
 
 def _text(gain: Estimate, n_folds: int) -> VerdictText:

@@ -161,6 +161,7 @@ def hotspot_curve(
             (n/N) over the share of the expected incidents that the forecast put there. *Best 1*: below, the
             forecast was too sure of its hotspot. After Levine's recapture rate index [2]_, which divides the
             share recaptured by the share of the period before; here the forecast stands for that period.
+            NaN for ranks, which expect no number.
         ``pei``
             PAI over the best PAI any hotspot of the same area could have had, between 0 and 1 [3]_.
         ``pei_star``
@@ -249,10 +250,11 @@ def hotspot_totals(
     rows = np.flatnonzero(observed_maps(forecasts))
     outside = forecasts.keys["outside_count"].to_numpy(dtype=np.float64)
     n_incidents = np.nansum(forecasts.observed_count, axis=1) + np.nan_to_num(outside)
+    ranks = (forecasts.keys["distribution"] == "rank").to_numpy()
     common = {
         "n_incidents": n_incidents,
         "n_outside": outside,
-        "expected": forecasts.expected_count.sum(axis=1),
+        "expected": np.where(ranks, np.nan, forecasts.expected_count.sum(axis=1)),
         "study_km2": np.full(len(outside), forecasts.study_area_km2),
     }
     names = ("hits", "area_km2", "expected_hits", "best_by_area", "best_by_cells")

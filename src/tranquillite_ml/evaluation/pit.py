@@ -9,7 +9,7 @@ import pandas as pd
 
 from tranquillite_ml.errors import UsageError
 from tranquillite_ml.evaluation.bootstrap import ratio
-from tranquillite_ml.evaluation.distributions import count_cdf, dispersion_of
+from tranquillite_ml.evaluation.distributions import cdf_of, check_counts
 from tranquillite_ml.evaluation.hotspots import Ranking
 from tranquillite_ml.evaluation.scores import observed_maps
 
@@ -54,11 +54,36 @@ def randomised_pit(forecasts: Forecasts, *, seed: int = 0) -> NDArray[np.float64
     >>> bool(randomised_pit(seen)[0, 0] < np.exp(-1))  # P(0) = 0.37
     True
     """
-    alpha = dispersion_of(forecasts)
-    y, mu = forecasts.observed_count, forecasts.expected_count
-    below, through = count_cdf(y - 1, mu, alpha), count_cdf(y, mu, alpha)
+    y = forecasts.observed_count
+    below, through = cdf_of(forecasts, y - 1), cdf_of(forecasts, y)
     drawn = np.random.default_rng(seed).random(y.shape)
     return np.where(np.isfinite(y), below + drawn * (through - below), np.nan)
+
+
+def randomised_inclusion(forecasts: Forecasts, nominal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chance with which each count lies in the randomised central interval of its law.
+
+    It is the chance that the randomised PIT falls into the central part of size `nominal`: the interval of
+    `calibration.randomised_interval`, with the draw averaged out.
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+        With outcomes.
+    nominal : ndarray of float64, shape (n_maps, 1)
+        Nominal coverage of each map.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_maps, n_cells)
+        NaN where the count is not known.
+    """
+    y = forecasts.observed_count
+    below, through = cdf_of(forecasts, y - 1), cdf_of(forecasts, y)
+    inside = np.minimum(through, (1 + nominal) / 2) - np.maximum(below, (1 - nominal) / 2)
+    # Far in the tail both values are 1 to the last digit: such a count is outside.
+    chance = ratio(np.maximum(inside, 0.0), through - below)
+    return np.where(np.isfinite(y), np.nan_to_num(chance), np.nan)
 
 
 def pit_table(
@@ -164,7 +189,9 @@ def activity_strata(expected: NDArray[np.float64], strata: int) -> NDArray[np.in
 def observed_part(forecasts: Forecasts, model: str) -> Forecasts:
     """Maps of one model whose outcome is known."""
     mask = (forecasts.keys["model"] == model).to_numpy() & observed_maps(forecasts)
-    return forecasts.take(mask)
+    part = forecasts.take(mask)
+    check_counts(part)
+    return part
 
 
 def _null_reach(n: NDArray[np.int64], bins: int, n_sim: int, seed: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import pandas as pd
 from tranquillite_ml.errors import UsageError, check_in
 from tranquillite_ml.evaluation.bootstrap import Estimate, check_level, estimate_folds, ratio
 from tranquillite_ml.evaluation.distributions import prob_any_of
-from tranquillite_ml.evaluation.pit import activity_strata, observed_part, randomised_pit
+from tranquillite_ml.evaluation.pit import activity_strata, observed_part, randomised_inclusion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,8 +147,15 @@ def interval_coverage_table(
 
     Notes
     -----
-    Randomised coverage is the share of cells whose randomised PIT lies in the central part of size
-    `nominal`. Where a map states no level, 0.9 is used.
+    Randomised coverage is that of the central interval of the forecast's law whose edges belong to it with a
+    chance (`calibration.randomised_interval`), the chance taken instead of a draw: nothing here is random.
+    It judges the law; conformal limits, which are read off that law at other levels, are judged by
+    `coverage`. Where a map states no level, 0.9 is used.
+
+    References
+    ----------
+    Vovk, V., Gammerman, A. and Shafer, G. (2005). Algorithmic Learning in a Random World. Springer.
+    https://doi.org/10.1007/b106715
 
     Examples
     --------
@@ -169,15 +176,14 @@ def interval_coverage_table(
         part = observed_part(forecasts, name)
         stratum = activity_strata(part.expected_count, strata)
         stated = np.isfinite(part.lower) & np.isfinite(part.upper)
-        nominal = np.broadcast_to(_nominal(part)[:, None], stated.shape)
-        centred = np.abs(2 * randomised_pit(part, seed=seed) - 1) <= nominal
+        level_of = _nominal(part)[:, None]
         cells = {
             "n": stated * 1.0,
             "observed": np.where(stated, part.observed_count, 0.0),
             "forecast": np.where(stated, part.expected_count, 0.0),
-            "nominal": np.where(stated, nominal, 0.0),
+            "nominal": np.where(stated, level_of, 0.0),
             "covered": stated & (part.lower <= part.observed_count) & (part.observed_count <= part.upper),
-            "centred": stated & centred,
+            "centred": np.where(stated, randomised_inclusion(part, level_of), 0.0),
             "width": np.where(stated, part.upper - part.lower, 0.0),
         }
         for number, totals in enumerate(_fold_totals(part, stratum, cells, strata), start=1):

@@ -10,9 +10,8 @@ import numpy as np
 from tranquillite_ml.evaluation.bootstrap import estimate_groups, ratio
 from tranquillite_ml.evaluation.distributions import (
     RATE_FLOOR,
-    crps_negative_binomial,
-    dispersion_of,
-    negative_binomial_log_likelihood,
+    crps_of,
+    log_likelihood_of,
     poisson_log_likelihood,
     prob_any_of,
 )
@@ -234,18 +233,18 @@ def map_totals(forecasts: Forecasts) -> tuple[dict[str, NDArray[np.float64]], ND
 
 
 def _block_totals(block: Forecasts) -> dict[str, NDArray[np.float64]]:
-    y, mu, alpha = block.observed_count, block.expected_count, dispersion_of(block)
+    y, mu = block.observed_count, block.expected_count
     stated = np.isfinite(block.lower) & np.isfinite(block.upper)
     cells = {
         "n_cells": np.ones(y.shape),
         "n_incidents": y,
         "expected": mu,
-        "log_score": negative_binomial_log_likelihood(y, mu, alpha),
+        "log_score": log_likelihood_of(block),
         "poisson_log_likelihood": poisson_log_likelihood(y, mu, constant=False),
         "deviance": poisson_deviance(y, mu),
         "null_deviance": poisson_deviance(y, y.mean(axis=1, keepdims=True)),
         "brier": brier_score(y, prob_any_of(block)),
-        "crps": crps_negative_binomial(y, mu, alpha),
+        "crps": crps_of(block),
         "covered": stated & (block.lower <= y) & (y <= block.upper),
         "with_interval": stated,
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tranquillite_ml.errors import UsageError
 from tranquillite_ml.features.sums import Known
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class View:
     horizons : ndarray of int64, shape (n_rows,), optional
         Horizon of each row; the target's first one when not given.
     shared : dict, optional
-        Sums made for an earlier view of the same panel and category, to be used again.
+        Sums made for an earlier view of the same panel, to be used again.
     """
 
     def __init__(
@@ -113,13 +114,13 @@ class View:
         rows: NDArray[np.int64],
         horizons: NDArray[np.int64] | None = None,
         *,
-        shared: dict[Group, Known] | None = None,
+        shared: dict[tuple[str, Group], Known] | None = None,
     ) -> None:
         self.panel, self.category, self.target = panel, category, target
         self.rows = np.asarray(rows, dtype=np.int64)
         default = np.full(len(self.rows), target.horizons[0], dtype=np.int64)
         self.horizons = default if horizons is None else np.asarray(horizons, dtype=np.int64)
-        self._known: dict[Group, Known] = {} if shared is None else shared
+        self._known: dict[tuple[str, Group], Known] = {} if shared is None else shared
 
     @property
     def bins(self) -> TimeBins:
@@ -163,14 +164,31 @@ class View:
 
     def known(self, group: Group = "target") -> Known:
         """Sums of a group's records as they were known."""
-        if group not in self._known:
+        key = (self.category, group)
+        if key not in self._known:
             records = self.panel.records(self.categories(group))
-            self._known[group] = Known(records, self.panel.n_bins, self.panel.grid)
-        return self._known[group]
+            self._known[key] = Known(records, self.panel.n_bins, self.panel.grid)
+        return self._known[key]
 
     def share(self, rows: NDArray[np.int64], horizons: NDArray[np.int64] | None = None) -> View:
         """Give a view of other rows of the same panel, with the sums already made."""
         return View(self.panel, self.category, self.target, rows, horizons, shared=self._known)
+
+    def of(self, category: str) -> View:
+        """Give the same rows of another category, if it may serve as context: citizen or sensor origin.
+
+        Raises
+        ------
+        UsageError
+            If its records are made by agents or of unknown origin.
+        """
+        if category != self.category and category not in self.panel.trainable(besides=self.category):
+            msg = (
+                f"{category!r} (origin: {self.panel.origins.get(category, 'not in the panel')}) cannot be a "
+                f"feature of {self.category!r}: only categories of citizen or sensor origin can."
+            )
+            raise UsageError(msg)
+        return View(self.panel, category, self.target, self.rows, self.horizons, shared=self._known)
 
     def window(self, days: float, *, group: Group = "target", ring: int = 0) -> NDArray[Any]:
         """Incidents of the last `days`, shape (n_rows, n_cells); scaled up where history is shorter."""

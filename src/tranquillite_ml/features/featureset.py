@@ -14,6 +14,8 @@ from tranquillite_ml.features.calendar import Calendar
 from tranquillite_ml.features.history import History
 from tranquillite_ml.features.near_repeat import NearRepeat
 from tranquillite_ml.features.neighbourhood import Neighbourhood
+from tranquillite_ml.features.self_exciting import SelfExciting
+from tranquillite_ml.governance.features import denied_feature
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +28,7 @@ BLOCKS: dict[str, type[FeatureBlock]] = {
     "neighbourhood": Neighbourhood,
     "near_repeat": NearRepeat,
     "calendar": Calendar,
+    "self_exciting": SelfExciting,
 }
 """Blocks a configuration can name."""
 
@@ -71,13 +74,18 @@ class FeatureSet:
         Raises
         ------
         UsageError
-            If two columns share a name, or there is none.
+            If two columns share a name, there is none, or a name is denied (`denied_feature`).
         """
         names = [column.name for block in self.blocks for column in block.describe(target, bins)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice or not names:
             msg = f"each feature needs its own name; {twice or 'no column at all'} came."
             raise UsageError(msg)
+        for name in names:
+            reason = denied_feature(name)
+            if reason is not None:
+                msg = f"the feature {name!r} is refused: {reason}. Leave it out; renaming it changes nothing."
+                raise UsageError(msg)
         return names
 
     def columns(self, view: View) -> Iterator[tuple[str, NDArray[np.float32]]]:

@@ -19,10 +19,11 @@ from tranquillite_ml.forecasts import Forecasts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tranquillite_ml.calibration.calibrator import Intervals, Law
     from tranquillite_ml.panel import Panel
     from tranquillite_ml.target import Target
 
-MAX_CALIBRATION_ROWS = 40
+MAX_CALIBRATION_ROWS = 64
 
 
 class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
@@ -40,6 +41,12 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
         Strata of activity in the calibration; 1 for one overall factor.
     level : float, default 0.9
         Nominal coverage of the intervals.
+    law : {"poisson", "negative_binomial", "hurdle"}, default "negative_binomial"
+        Law of the counts around the expected count. A negative binomial is learnt by stratum of activity; a
+        hurdle states the probability of any incident on its own. Neither changes the expected count.
+    intervals : {"law", "conformal"}, default "law"
+        Quantiles of the law at the nominal levels, or at levels that held on the calibration window in each
+        stratum of activity.
 
     Attributes
     ----------
@@ -65,12 +72,21 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
     name: ClassVar[str]
 
     def __init__(
-        self, target: Target, *, calibration_days: float = 60, strata: int = 5, level: float = 0.9
+        self,
+        target: Target,
+        *,
+        calibration_days: float = 60,
+        strata: int = 5,
+        level: float = 0.9,
+        law: Law = "negative_binomial",
+        intervals: Intervals = "law",
     ) -> None:
         self.target = target
         self.calibration_days = calibration_days
         self.strata = strata
         self.level = level
+        self.law = law
+        self.intervals = intervals
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -144,8 +160,10 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
         for category in self.target.categories:
             view = View(known, category, self.target, np.full(len(horizons), end), horizons)
             expected = self.calibrator_[category].expected(self._rate(view))
-            law = self.calibrator_[category].distribution(expected, level=self.level)
-            parts.append(_as_forecasts(self.name, view, {"expected_count": expected, **law}, self.level))
+            calibrator = self.calibrator_[category]
+            values = calibrator.distribution(expected, level=self.level)
+            values["expected_count"] = expected
+            parts.append(_as_forecasts(self.name, view, values, calibrator.law, self.level))
         return Forecasts.concat(parts)
 
     def save(self, path: str | Path) -> Path:
@@ -172,24 +190,23 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
     def _calibrate(self, known: Panel, category: str) -> Calibrator:
         """Rates at the pseudo-cutoffs of the calibration window, against what was recorded since."""
         last = known.n_bins - settle_bins(known, category)
-        rows = np.arange(max(known.n_bins - self._window(known), 1), known.n_bins)
-        pairs = [
-            (row, h)
-            for row in rows.tolist()
-            for h in self.target.horizons
-            if row + h * self.target.period <= last
-        ]
-        if self.calibration_days <= 0 or not pairs:
+        first = max(known.n_bins - self._window(known), 1)
+        chosen = _calibration_rows(first, last, self.target, known.bins.days(7))
+        if self.calibration_days <= 0 or not len(chosen):
             return no_calibration()
-        step = -(-len(pairs) // MAX_CALIBRATION_ROWS)
-        chosen = np.array(pairs[::-1][::step][::-1], dtype=np.int64)
         view = View(known, category, self.target, chosen[:, 0], chosen[:, 1])
         # Periods overlap: together they weigh as much as the window holds whole periods.
-        covered = known.bins.n_bins - int(chosen[0, 0])
-        weight = np.full(len(chosen), max(covered / self.target.period, 1) / len(chosen))
-        if len(self.target.horizons) > 1:
-            weight = np.full(len(chosen), min(1.0, covered / self.target.period / len(chosen)))
-        return fit_calibrator(view.outcome(), self._rate(view), weight=weight, strata=self.strata)
+        covered = last - int(view.period_begin.min())
+        weight = np.full(len(chosen), min(1.0, covered / self.target.period / len(chosen)))
+        return fit_calibrator(
+            view.outcome(),
+            self._rate(view),
+            weight=weight,
+            strata=self.strata,
+            law=self.law,
+            intervals=self.intervals,
+            level=self.level,
+        )
 
     def _parts(self) -> Parts:
         """The forecaster as data; a subclass adds what it has learnt."""
@@ -215,6 +232,29 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
         return self
 
 
+def _calibration_rows(first: int, last: int, target: Target, week: int) -> NDArray[np.int64]:
+    """Pseudo-cutoff and horizon of each period the calibration looks at, shape (n, 2), by pseudo-cutoff.
+
+    Every period that ends by `last` comes once, the horizons taking turns; where these are too many, every
+    so-manieth, by a step that shares no factor with the week, so that all hours and weekdays come equally.
+    """
+    starts = np.arange(first + (target.horizons[0] - 1) * target.period, last - target.period + 1)
+    if len(starts) == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    step = max(1, -(-len(starts) // MAX_CALIBRATION_ROWS))
+    while np.gcd(step, week) > 1 and step < len(starts):
+        step += 1
+    starts = starts[::-1][::step][::-1]
+    horizons = np.array(target.horizons)[np.arange(len(starts)) % len(target.horizons)]
+    rows = starts - (horizons - 1) * target.period
+    # A far horizon whose pseudo-cutoff lies before the window gives way to one that does not.
+    early = rows < first
+    nearest = target.horizons[0]
+    horizons[early], rows[early] = nearest, starts[early] - (nearest - 1) * target.period
+    order = np.lexsort((horizons, rows))
+    return np.stack([rows, horizons], axis=1)[order]
+
+
 def settle_bins(panel: Panel, category: str, *, share: float = 0.95) -> int:
     """Bins after which `share` of a category's records were known: younger outcomes are incomplete.
 
@@ -236,7 +276,9 @@ def settle_bins(panel: Panel, category: str, *, share: float = 0.95) -> int:
     return int(np.quantile(delay[old] if old.any() else delay, share, method="higher"))
 
 
-def _as_forecasts(name: str, view: View, values: dict[str, NDArray[Any]], level: float) -> Forecasts:
+def _as_forecasts(
+    name: str, view: View, values: dict[str, NDArray[Any]], law: str, level: float
+) -> Forecasts:
     bins, period = view.bins, view.target.period
     n_rows = len(view.rows)
     keys = pd.DataFrame(
@@ -248,7 +290,7 @@ def _as_forecasts(name: str, view: View, values: dict[str, NDArray[Any]], level:
             "period_start": bins.instants(view.period_begin),
             "period_end": bins.instants(view.period_begin + period),
             "exposure_hours": view.period_exposure,
-            "distribution": ["negative_binomial" if row.any() else "poisson" for row in values["dispersion"]],
+            "distribution": [law] * n_rows,
             "level": level,
             "outside_count": np.nan,
         }

@@ -12,6 +12,7 @@ from tranquillite_ml.forecasters.base import Forecaster
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tranquillite_ml.calibration.calibrator import Intervals, Law
     from tranquillite_ml.panel import Panel
     from tranquillite_ml.target import Target
 
@@ -34,7 +35,7 @@ class Count365(_Counting):
 
     Parameters
     ----------
-    target, calibration_days, strata, level
+    target, calibration_days, strata, level, law, intervals
         As for `Forecaster`.
 
     Notes
@@ -60,7 +61,7 @@ class CountAll(_Counting):
 
     Parameters
     ----------
-    target, calibration_days, strata, level
+    target, calibration_days, strata, level, law, intervals
         As for `Forecaster`.
 
     Examples
@@ -82,7 +83,7 @@ class SeasonalNaive(_Counting):
 
     Parameters
     ----------
-    target, calibration_days, strata, level
+    target, calibration_days, strata, level, law, intervals
         As for `Forecaster`.
 
     Notes
@@ -110,7 +111,7 @@ class DecayedCount(_Counting):
 
     Parameters
     ----------
-    target, calibration_days, strata, level
+    target, calibration_days, strata, level, law, intervals
         As for `Forecaster`.
     half_life_days : float, default 200
 
@@ -131,8 +132,17 @@ class DecayedCount(_Counting):
         calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
+        law: Law = "negative_binomial",
+        intervals: Intervals = "law",
     ) -> None:
-        super().__init__(target, calibration_days=calibration_days, strata=strata, level=level)
+        super().__init__(
+            target,
+            calibration_days=calibration_days,
+            strata=strata,
+            level=level,
+            law=law,
+            intervals=intervals,
+        )
         self.half_life_days = half_life_days
 
     def _per_bin(self, view: View) -> NDArray[Any]:
@@ -145,10 +155,12 @@ class SmoothedCount(_Counting):
 
     Parameters
     ----------
-    target, calibration_days, strata, level
+    target, calibration_days, strata, level, law, intervals
         As for `Forecaster`.
     days : float, default 365
         e-folding time of the memory.
+    trust : float, default 1
+        Incidents' worth of trust in the rings around a cell.
 
     Examples
     --------
@@ -164,15 +176,26 @@ class SmoothedCount(_Counting):
         target: Target,
         *,
         days: float = 365,
+        trust: float = 1,
         calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
+        law: Law = "negative_binomial",
+        intervals: Intervals = "law",
     ) -> None:
-        super().__init__(target, calibration_days=calibration_days, strata=strata, level=level)
+        super().__init__(
+            target,
+            calibration_days=calibration_days,
+            strata=strata,
+            level=level,
+            law=law,
+            intervals=intervals,
+        )
         self.days = days
+        self.trust = trust
 
     def _per_bin(self, view: View) -> NDArray[Any]:
-        return smoothed_rate(view, days=self.days)
+        return smoothed_rate(view, days=self.days, own=self.trust)
 
 
 def baseline_ladder(target: Target, **params: Any) -> list[Forecaster]:

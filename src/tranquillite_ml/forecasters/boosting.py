@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from tranquillite_ml.calibration.calibrator import Intervals, Law
     from tranquillite_ml.forecasters.sampling import Sample
     from tranquillite_ml.panel import Panel
     from tranquillite_ml.target import Target
@@ -42,7 +43,7 @@ class LightGBMForecaster(LearnedForecaster):
     stopping_days : float, default 60
         Length of the later window on which training stops early. A history shorter than twelve such windows
         is then trained on whole, with the number of trees found.
-    zeros, max_rows, random_state, calibration_days, strata, level
+    zeros, max_rows, random_state, calibration_days, strata, level, law, intervals
         As for `LearnedForecaster` and `Forecaster`.
 
     Examples
@@ -71,6 +72,8 @@ class LightGBMForecaster(LearnedForecaster):
         calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
+        law: Law = "negative_binomial",
+        intervals: Intervals = "law",
     ) -> None:
         super().__init__(
             target,
@@ -81,6 +84,8 @@ class LightGBMForecaster(LearnedForecaster):
             calibration_days=calibration_days,
             strata=strata,
             level=level,
+            law=law,
+            intervals=intervals,
         )
         self.n_estimators = n_estimators
         self.learning_rate = learning_rate
@@ -89,7 +94,9 @@ class LightGBMForecaster(LearnedForecaster):
         self.feature_fraction = feature_fraction
         self.stopping_days = stopping_days
 
-    def _params(self) -> dict[str, Any]:
+    def _params(self, names: list[str]) -> dict[str, Any]:
+        """LightGBM's parameters for features of these names; a subclass may add what depends on them."""
+        del names
         return {
             "objective": "poisson",
             "learning_rate": self.learning_rate,
@@ -109,16 +116,17 @@ class LightGBMForecaster(LearnedForecaster):
     def _train(self, panel: Panel, category: str) -> lgb.Booster:
         import lightgbm as lgb
 
+        params = self._params(self._features().names(self.target, panel.bins))
         begin, stop, end = self._windows(panel, category, self.stopping_days)
-        train = _dataset(self._sample(panel, category, begin, stop, 0), self._params())
-        later = _dataset(self._sample(panel, category, stop, end, 1), self._params(), train)
+        train = _dataset(self._sample(panel, category, begin, stop, 0), params)
+        later = _dataset(self._sample(panel, category, stop, end, 1), params, train)
         quiet = lgb.early_stopping(40, verbose=False)
-        booster = lgb.train(self._params(), train, self.n_estimators, valid_sets=[later], callbacks=[quiet])
+        booster = lgb.train(params, train, self.n_estimators, valid_sets=[later], callbacks=[quiet])
         trees = booster.best_iteration
         if stop - begin < REFIT_BELOW * (end - stop):
             # A short history cannot spare its last weeks: train again on all of it, with the trees found.
-            whole = _dataset(self._sample(panel, category, begin, end, 2), self._params())
-            booster = lgb.train(self._params(), whole, trees)
+            whole = _dataset(self._sample(panel, category, begin, end, 2), params)
+            booster = lgb.train(params, whole, trees)
         # Only the trees that helped are kept, as they will be read back from text.
         return lgb.Booster(model_str=booster.model_to_string(num_iteration=trees))
 

@@ -13,12 +13,16 @@ from tranquillite_ml.forecasters.base import Forecaster, settle_bins
 from tranquillite_ml.forecasters.sampling import Sample, draw_sample, starting_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from numpy.typing import NDArray
 
+    from tranquillite_ml.calibration.calibrator import Intervals, Law
     from tranquillite_ml.panel import Panel
     from tranquillite_ml.target import Target
 
 BURN_IN_DAYS = 28
+RATES_AT_ONCE = 400_000  # place-periods whose features are held at a time
 
 
 class LearnedForecaster(Forecaster):
@@ -34,9 +38,12 @@ class LearnedForecaster(Forecaster):
     max_rows : int, default 600000
         Rows trained on at most.
     random_state : int, default 0
-    calibration_days, strata, level
+    calibration_days, strata, level, law, intervals
         As for `Forecaster`.
     """
+
+    recall: Callable[[Hashable, Callable[[], Sample]], Sample] | None = None
+    """Given a key and how to draw, gives the sample: fits on the same rows can share them."""
 
     def __init__(
         self,
@@ -49,8 +56,17 @@ class LearnedForecaster(Forecaster):
         calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
+        law: Law = "negative_binomial",
+        intervals: Intervals = "law",
     ) -> None:
-        super().__init__(target, calibration_days=calibration_days, strata=strata, level=level)
+        super().__init__(
+            target,
+            calibration_days=calibration_days,
+            strata=strata,
+            level=level,
+            law=law,
+            intervals=intervals,
+        )
         self.features = features
         self.zeros = zeros
         self.max_rows = max_rows
@@ -61,6 +77,12 @@ class LearnedForecaster(Forecaster):
 
     def _sample(self, panel: Panel, category: str, begin: int, end: int, salt: int) -> Sample:
         """Rows whose pseudo-cutoff is at or after `begin` and whose target period ends by `end`."""
+        if self.recall is None:
+            return self._draw_sample(panel, category, begin, end, salt)
+        key = (self.zeros, self.max_rows, self.random_state, panel.n_bins, category, begin, end, salt)
+        return self.recall(key, lambda: self._draw_sample(panel, category, begin, end, salt))
+
+    def _draw_sample(self, panel: Panel, category: str, begin: int, end: int, salt: int) -> Sample:
         if not 0 < self.zeros <= 1:
             msg = f"zeros must lie in (0, 1], got {self.zeros}."
             raise UsageError(msg)
@@ -82,7 +104,7 @@ class LearnedForecaster(Forecaster):
 
     def _rate(self, view: View) -> NDArray[Any]:
         """Starting rate times the learnt factor; rows are taken in chunks so that memory stays bounded."""
-        chunk = max(1, 400_000 // view.panel.n_cells)
+        chunk = max(1, RATES_AT_ONCE // view.panel.n_cells)
         parts = []
         for k in range(0, len(view.rows), chunk):
             part = view.share(view.rows[k : k + chunk], view.horizons[k : k + chunk])

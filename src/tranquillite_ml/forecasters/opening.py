@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tranquillite_ml.bundle import read_parts
-from tranquillite_ml.errors import BundleError, ConfigError
+from tranquillite_ml.bundle import Parts, read_parts
+from tranquillite_ml.errors import BundleError, ConfigError, nearest
 from tranquillite_ml.features import FeatureSet
+from tranquillite_ml.forecasters.additive import AdditiveForecaster
 from tranquillite_ml.forecasters.base import Forecaster
 from tranquillite_ml.forecasters.baselines import (
     Count365,
@@ -17,23 +18,28 @@ from tranquillite_ml.forecasters.baselines import (
     SmoothedCount,
 )
 from tranquillite_ml.forecasters.boosting import LightGBMForecaster
+from tranquillite_ml.forecasters.ensemble import EnsembleForecaster
+from tranquillite_ml.forecasters.hawkes import HawkesForecaster
+from tranquillite_ml.forecasters.kernels import KernelDensity, ProspectiveHotspot, RetrospectiveHotspot
+from tranquillite_ml.forecasters.learned_count import LearnedCount
+from tranquillite_ml.forecasters.linear import NegativeBinomialForecaster, PoissonForecaster
 from tranquillite_ml.forecasters.tabular import TabularForecaster
 from tranquillite_ml.target import Target
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 def all_forecasters() -> list[type[Forecaster]]:
-    """Every forecaster of this package, the ladder first.
+    """Every forecaster of this package that can be saved, the ladder first.
 
     Examples
     --------
     >>> [kind.__name__ for kind in all_forecasters()][-2:]
-    ['LightGBMForecaster', 'TabularForecaster']
+    ['AdditiveForecaster', 'EnsembleForecaster']
     """
-    ladder = [Count365, CountAll, SeasonalNaive, DecayedCount, SmoothedCount]
-    return [*ladder, LightGBMForecaster, TabularForecaster]
+    ladder: list[type[Forecaster]] = [Count365, CountAll, SeasonalNaive, DecayedCount, SmoothedCount]
+    kernels: list[type[Forecaster]] = [RetrospectiveHotspot, ProspectiveHotspot, KernelDensity]
+    linear: list[type[Forecaster]] = [PoissonForecaster, NegativeBinomialForecaster]
+    learnt: list[type[Forecaster]] = [LightGBMForecaster, AdditiveForecaster, EnsembleForecaster]
+    return [*ladder, *kernels, HawkesForecaster, LearnedCount, *linear, *learnt]
 
 
 def make_model(kind: str, target: Target, features: FeatureSet, **params: Any) -> Forecaster:
@@ -41,36 +47,56 @@ def make_model(kind: str, target: Target, features: FeatureSet, **params: Any) -
 
     Parameters
     ----------
-    kind : {"lightgbm", "tabular"}
+    kind : str
+        The `name` of one of `all_forecasters`, or ``tabular``.
     target : Target
     features : FeatureSet
+        Where these are the default ones, linear and additive models take their few (`compact_features`).
     **params
         Parameters of the forecaster; for ``tabular`` also ``regressor``: ``poisson`` or
-        ``hist_gradient_boosting``.
+        ``hist_gradient_boosting``; for ``ensemble`` also ``members``: names of forecasters.
 
     Raises
     ------
     ConfigError
-        If a parameter is unknown.
+        If the kind, a member or a parameter is unknown.
 
     Examples
     --------
     >>> make_model("tabular", Target("noise"), FeatureSet(), regressor="poisson").name
     'poisson'
+    >>> pooled = make_model("ensemble", Target("noise"), FeatureSet(), members=["poisson", "smoothed_count"])
+    >>> [member.name for member in pooled.members]
+    ['poisson', 'smoothed_count']
     """
     try:
-        if kind == "lightgbm":
-            return LightGBMForecaster(target, features, **params)
-        regressor = _regressor(params.pop("regressor", "poisson"))
-        return TabularForecaster(target, regressor, features, **params)
+        if kind == "tabular":
+            name = params.pop("regressor", "poisson")
+            if name != "poisson":
+                return TabularForecaster(target, _regressor(), features, **params)
+            kind = name
+        known = {made.name: made for made in all_forecasters()}
+        if kind not in known:
+            msg = f"there is no model {kind!r}; there is {list(known)}.{nearest(kind, known)}"
+            raise ConfigError(msg)
+        takes = known[kind](target).get_params(deep=False)
+        if "members" in params:
+            if isinstance(params["members"], str):
+                msg = f"members must be a list of names such as [poisson, kde], got {params['members']!r}."
+                raise ConfigError(msg)
+            seeded = {"random_state": params["random_state"]} if "random_state" in params else {}
+            params["members"] = [make_model(name, target, features, **seeded) for name in params["members"]]
+        if "features" in takes:
+            params["features"] = None if repr(features) == repr(FeatureSet()) else features
+        if "random_state" not in takes:
+            params.pop("random_state", None)
+        return known[kind](target, **params)
     except TypeError as error:
         msg = f"model.params: {kind} does not take these parameters: {error}."
         raise ConfigError(msg) from None
 
 
-def _regressor(name: str) -> Any:
-    if name == "poisson":
-        return None
+def _regressor() -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor(loss="poisson", max_iter=200, learning_rate=0.05, random_state=0)
@@ -105,26 +131,19 @@ def open_bundle(path: str | Path) -> Forecaster:
     >>> bool((opened.forecast(panel).expected_count == fitted.forecast(panel).expected_count).all())
     True
     """
-    parts = read_parts(path)
-    kinds = {kind.__name__: kind for kind in all_forecasters()}
-    described = parts.description
     try:
-        params = dict(described["params"])
-        kind = kinds[described["class"]]
-        target = Target.from_dict(described["target"])
-        made = kind(target, **_revived(kind, params))
-        return made._restore(parts)  # noqa: SLF001 - saving and opening are two halves of one class
+        return revive(read_parts(path))
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} does not describe a forecaster that this version knows: {error}."
         raise BundleError(msg) from error
 
 
-def _revived(kind: type[Forecaster], params: Mapping[str, Any]) -> dict[str, Any]:
-    revived = dict(params)
-    if revived.get("features") is not None:
-        revived["features"] = FeatureSet.from_list(revived["features"])
-    if kind is TabularForecaster and revived["regressor"] is not None:
-        from sklearn.linear_model import PoissonRegressor
-
-        revived["regressor"] = PoissonRegressor(**revived["regressor"])
-    return revived
+def revive(parts: Parts) -> Forecaster:
+    """Make the fitted forecaster that its parts describe."""
+    kinds = {kind.__name__: kind for kind in all_forecasters()}
+    described = parts.description
+    params = dict(described["params"])
+    if params.get("features") is not None:
+        params["features"] = FeatureSet.from_list(params["features"])
+    made = kinds[described["class"]](Target.from_dict(described["target"]), **params)
+    return made._restore(parts)  # noqa: SLF001 - saving and opening are two halves of one class

@@ -28,6 +28,8 @@ class Sample:
         Inverse of the chance with which a row was kept.
     offset : ndarray of float32, shape (n,)
         Log of the smoothed count the model starts from.
+    row : ndarray of int64, shape (n,)
+        Pseudo-cutoff each row stands at, as a number of bins.
     n_rows : int
         Rows there were before sampling.
     """
@@ -36,6 +38,7 @@ class Sample:
     outcome: NDArray[np.float32]
     weight: NDArray[np.float32]
     offset: NDArray[np.float32]
+    row: NDArray[np.int64]
     n_rows: int
 
 
@@ -79,17 +82,19 @@ def draw_sample(
     thin = min(1.0, max_rows / max(total, 1))
     names = features.names(view.target, view.bins)
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    kept = []
+    kept, rows = [], []
     for part, (picks, outcome, weight, offset) in zip(views, drawn, strict=True):
         keep = np.ones(len(picks), dtype=bool) if thin == 1 else rng.random(len(picks)) < thin
         kept.append((outcome[keep], weight[keep] / thin, offset[keep]))
+        rows.append(part.rows[picks[keep] // view.panel.n_cells])
         for name, values in features.gather(part, picks[keep]):
             parts[name].append(values)
     outcome, weight, offset = (
         np.concatenate(column).astype(np.float32) for column in zip(*kept, strict=True)
     )
     columns = {name: np.concatenate(values) for name, values in parts.items()}
-    return Sample(columns, outcome, weight, offset, len(view.rows) * view.panel.n_cells)
+    n_rows = len(view.rows) * view.panel.n_cells
+    return Sample(columns, outcome, weight, offset, np.concatenate(rows), n_rows)
 
 
 def _draw(view: View, zeros: float, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tranquillite_ml.errors import InputDataError, UsageError, check_in, nearest
-from tranquillite_ml.intake.guards import is_enforcement, plain_words
+from tranquillite_ml.governance.names import is_enforcement, plain_words
 
 ORIGINS = ("citizen", "sensor", "agent", "arrest", "fine", "inspection", "unknown")
 """Who made a record. Agent, arrest, fine and inspection records follow enforcement."""
@@ -196,7 +196,7 @@ def settle_origins(
     """Origin of each category; those taken for enforcement by name; names in `origins` that never occur.
 
     Without a declaration a category is of unknown origin; of agent origin if its name, or that of any raw
-    category in it, is in `guards.ENFORCEMENT_WORDS`: renaming does not change who made a record.
+    category in it, says so (`governance.is_enforcement`): renaming does not change who made a record.
 
     Parameters
     ----------

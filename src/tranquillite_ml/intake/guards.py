@@ -1,12 +1,11 @@
-"""Guards on incidents: repeats, pile-ups, placeholder times, enforcement-driven categories. Pure functions.
+"""Guards on incidents: repeats, pile-ups, placeholder times. Pure functions.
 
-Guards on coordinates are in `places`, on times in `times`, on person-level columns in `persons`.
+Guards on coordinates are in `places`, on times in `times`, on person-level columns in `persons`; names of
+enforcement-driven categories are in the room `governance`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,49 +18,6 @@ if TYPE_CHECKING:
 
 _MINUTE = 60_000_000  # microseconds
 _DAY = 24 * 60 * _MINUTE
-
-ENFORCEMENT_WORDS = (
-    # These records exist because an agent looked: their number follows patrols, not what happens. A model
-    # that forecasts them, or learns from them, sends agents where agents already were. English, then French.
-    *("drug", "narcotic", "controlled substance", "cannabis", "marijuana", "liquor law", "liquor violation"),
-    *("public intoxication", "public drunkenness", "drunkenness", "prostitution", "soliciting", "loitering"),
-    *(
-        "vagrancy",
-        "weapon",
-        "weapon violation",
-        "weapon offense",
-        "firearm",
-        "gambling",
-        "disorderly conduct",
-    ),
-    *("driving under influence", "driving under the influence", "drunk driving", "dui", "dwi"),
-    *("stolen property", "curfew", "traffic violation", "traffic stop", "vehicle stop", "pedestrian stop"),
-    *(
-        "stop and search",
-        "stop and frisk",
-        "stop",
-        "search",
-        "arrest",
-        "citation",
-        "summons",
-        "ticket",
-        "fine",
-    ),
-    *("trespass", "trespassing", "resisting arrest", "warrant", "probation violation", "parole violation"),
-    *("stupefiant", "drogue", "usage de stupefiants", "debit de boissons", "ivresse", "ivresse publique"),
-    *("racolage", "proxenetisme", "vagabondage", "mendicite", "arme", "port d arme", "detention d arme"),
-    *("jeux d argent", "jeux de hasard", "trouble a l ordre public", "conduite en etat d ivresse"),
-    *("conduite sous influence", "conduite sous stupefiants", "alcool au volant", "recel", "couvre feu"),
-    *("controle", "controle d identite", "controle routier", "interpellation", "amende", "verbalisation"),
-    *("contravention", "outrage", "rebellion"),
-)
-"""Category names that are enforcement-driven when nobody says otherwise (without accents, singular)."""
-
-# "Robbery with a weapon" or "theft of firearms" is reported by its victim, whatever the weapon.
-_REPORTED_BY_VICTIMS = re.compile(
-    r"\b(rob|theft|larceny|burglar|break|assault|batter|homicide|murder|shooting|shots|rape|sexual|accident|collision"
-    r"|vol|cambriolage|agression|violence|meurtre|coups|accident)"
-)
 
 
 class Rejection(NamedTuple):
@@ -80,36 +36,6 @@ class Problem:
     n: int
     share: float
     advice: str
-
-
-def plain_words(text: str) -> str:
-    """Lower-case words without accents or punctuation, separated by one space.
-
-    Examples
-    --------
-    >>> plain_words("Date_Naissance"), plain_words("victimAge"), plain_words("Usage de STUPÉFIANTS")
-    ('date naissance', 'victim age', 'usage de stupefiants')
-    """
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    bare = unicodedata.normalize("NFKD", split).encode("ascii", "ignore").decode()
-    return " ".join(re.findall(r"[a-z]+|\d+", bare.lower()))
-
-
-def is_enforcement(category: str) -> bool:
-    """Whether a category's name says that its records come from enforcement (see `ENFORCEMENT_WORDS`).
-
-    Examples
-    --------
-    >>> [is_enforcement(name) for name in ("liquor laws", "Stupéfiants", "armed robbery", "graffiti")]
-    [True, True, False, False]
-    """
-    words = plain_words(category)
-    if _REPORTED_BY_VICTIMS.search(words):
-        return False
-    singular = " ".join(word[:-1] if len(word) > 3 and word.endswith("s") else word for word in words.split())
-    return any(
-        f" {phrase} " in f" {words} " or f" {phrase} " in f" {singular} " for phrase in ENFORCEMENT_WORDS
-    )
 
 
 def repeats_of_previous(keys: Sequence[NDArray[np.generic]]) -> NDArray[np.bool_]:

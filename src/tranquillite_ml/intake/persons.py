@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import PersonLevelDataError
-from tranquillite_ml.intake.guards import plain_words
+from tranquillite_ml.governance.names import plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import UsageError
+from tranquillite_ml.grids import open_grid
 from tranquillite_ml.report.colours import colour_scale
 from tranquillite_ml.report.exports import significant
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tranquillite_ml.forecasts import Forecasts
+    from tranquillite_ml.grid import Grid
 
 TOP = 20
 DIGITS = 4
@@ -130,7 +132,7 @@ def _payload(forecasts: Forecasts, reference: Forecasts | None) -> dict[str, Any
         "study_area_km2": round(forecasts.study_area_km2, 1),
         "cells": forecasts.cell_names().tolist(),
         "area": significant(forecasts.area_km2, DIGITS).tolist(),
-        **_outlines(forecasts.cells),
+        **_outlines(open_grid(forecasts.meta.get("grid"), forecasts.cells)),
         "categories": forecasts.categories,
         "periods": [
             {"label": period_label(row.period_start, row.period_end), "hours": _number(row.exposure_hours)}
@@ -179,13 +181,11 @@ def _beside(forecasts: Forecasts, reference: Forecasts) -> list[Any]:
     return [None if row is None else rounded[row].tolist() for row in found]
 
 
-def _outlines(cells: NDArray[np.uint64]) -> dict[str, Any]:
+def _outlines(grid: Grid) -> dict[str, Any]:
     """Outlines in whole steps of about a metre from a centre: each cell's first corner, then the moves."""
     import shapely
 
-    from tranquillite_ml.hexgrid import HexGrid
-
-    corners, owner = shapely.get_coordinates(HexGrid(cells.tolist()).polygons, return_index=True)
+    corners, owner = shapely.get_coordinates(grid.polygons, return_index=True)
     lng = (corners[:, 0] - corners[0, 0] + 180) % 360 - 180  # no tear at the date line
     middle = (lng.min() + lng.max()) / 2
     centre = np.array([middle + corners[0, 0], (corners[:, 1].min() + corners[:, 1].max()) / 2])
