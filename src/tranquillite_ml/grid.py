@@ -49,7 +49,7 @@ class Grid(Protocol):
         """Shapely polygons (longitude, latitude) of the cells; only maps and exports ask for them."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that describe the grid, without its cells: its ``kind``, ``study_area_km2`` and more."""
+        """Plain values that describe the grid, without its cells: ``kind``, ``study_area_km2`` and more."""
 
 
 def to_metres(lat: ArrayLike, lng: ArrayLike, *, around: tuple[float, float]) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ FORECASTS: dict[str, tuple[str, str]] = {
     "distribution": ("string", "poisson, negative_binomial, hurdle, or rank (orders cells, counts nothing)"),
     "dispersion": (
         "float64",
-        "α of the negative binomial (variance = mean + α · mean²); of a hurdle: above 0",
+        "α of the negative binomial: variance = mean + α · mean²; of a hurdle above 0",
     ),
     "prob_any": ("float64, 0–1", "probability of at least one recorded incident"),
     "lower": ("float64, incidents", "lower limit of the interval, a whole number"),

@@ -62,7 +62,7 @@ def test_few_and_equal_folds_have_no_test() -> None:
 
 
 def test_holm_by_hand() -> None:
-    """Sorted 0.005·4 = 0.02, 0.01·3 = 0.03, 0.03·2 = 0.06, 0.04·1 raised to 0.06 (R's p.adjust agrees)."""
+    """Sorted 0.005·4 = 0.02, 0.01·3 = 0.03, 0.03·2 = 0.06, 0.04·1 raised to 0.06."""
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(holm([0.5, np.nan, 0.9]), [1.0, np.nan, 1.0])
     assert holm([]).shape == (0,)

@@ -36,7 +36,16 @@ MODEL_KINDS = (
     "none",
 )
 TABULAR_REGRESSORS = ("poisson", "hist_gradient_boosting")
-EXTRA_BASELINES: tuple[str, ...] = ("hawkes", "kde", "learned_count", "prospective", "retrospective")
+EXTRA_BASELINES: tuple[str, ...] = (
+    "additive",
+    "hawkes",
+    "kde",
+    "learned_count",
+    "negative_binomial",
+    "poisson",
+    "prospective",
+    "retrospective",
+)
 """Baselines that can be added to the ladder. The ladder itself is always there and is not listed."""
 
 Origin = Literal["citizen", "sensor", "agent", "arrest", "fine", "inspection", "unknown"]
