@@ -75,14 +75,17 @@ def _seconds(call: Callable[[], object], repeats: int = 3) -> float:
     return min(taken)
 
 
+def _events() -> tuple[np.ndarray, np.ndarray]:
+    events = pd.read_parquet(REFERENCE / "hawkes_events.parquet")
+    return events["t_days"].to_numpy(), np.unique(events["cell"], return_inverse=True)[1]
+
+
 def _agreement() -> list[dict[str, Any]]:
-    """Greatest relative difference to what open_cp printed, and how the memory depends on doubtful records."""
+    """Greatest relative difference to what open_cp printed."""
     if not REFERENCE.is_dir():
         return []
-    events = pd.read_parquet(REFERENCE / "hawkes_events.parquet")
     expected = json.loads((REFERENCE / "hawkes_expected.json").read_text())
-    cells = np.unique(events["cell"], return_inverse=True)[1]
-    times = events["t_days"].to_numpy()
+    times, cells = _events()
     found = []
     for kind, values in expected.items():
         fitted = fit_hawkes(
@@ -99,11 +102,12 @@ def _agreement() -> list[dict[str, Any]]:
         off = np.abs(ours / list(values.values()) - 1).max()
         note = f"theta, omega and mu of {len(times):,} incidents after 100 steps"
         found.append(_row(f"agreement, {kind}", float(off), "relative", 1e-3, note))
-    return found + [_without_doubtful(times, cells)]
+    return found
 
 
-def _without_doubtful(times: np.ndarray, cells: np.ndarray) -> dict[str, Any]:
-    """Hours of memory with and without placeholder times and exact repeats."""
+def memory_without_doubtful() -> str:
+    """Hours of memory with and without placeholder times and exact repeats, in a sentence."""
+    times, cells = _events()
     minute = np.rint(times % 1 * 1440)
     repeats = pd.DataFrame({"t": times, "cell": cells}).duplicated().to_numpy()
     sure = ~np.isin(minute, [1, 720]) & ~repeats
@@ -111,10 +115,12 @@ def _without_doubtful(times: np.ndarray, cells: np.ndarray) -> dict[str, Any]:
     for kept, ties in ((np.ones(len(times), dtype=bool), "listed"), (sure, "apart")):
         fitted = fit_hawkes(times[kept], cells[kept], n_cells=cells.max() + 1, duration=365, ties=ties)
         hours.append(24 / fitted.omega)
-    note = f"hours of memory without placeholder times and repeats ({sure.sum():,} left); with them {hours[0]:.2f}"
-    return _row("memory of larceny, surer records", hours[1], "h", np.inf, note)
+    left = f"without placeholder times and repeats ({sure.sum():,} left)"
+    return f"Memory of {len(times):,} larcenies: {hours[0]:.2f} hours; {left}: {hours[1]:.2f} hours."
 
 
 if __name__ == "__main__":
     with pd.option_context("display.width", 200, "display.max_columns", None, "display.max_colwidth", 90):
         print(pd.DataFrame(rows()).to_string(index=False))
+    if REFERENCE.is_dir():
+        print(memory_without_doubtful())

@@ -199,7 +199,7 @@ def test_rescaled_time_is_the_integral_of_the_intensity() -> None:
     priors = HawkesPriors(theta=Prior(0.5, 5.0), omega=Prior(0.7, 5.0))
     fitted = fit_hawkes(times, cells, n_cells=2, duration=5, priors=priors)
     mu, theta, omega = fitted.mu, fitted.theta, fitted.omega
-    # First cell: up to 1 the background alone, then the echo of the first; what is left of it at 5 is carried over.
+    # First cell: up to 1 the background alone, then the echo of the first; the rest of it up to 5 is carried over.
     first = mu[0] * 1
     second = mu[0] * 2 + theta * (1 - np.exp(-omega))
     whole = mu[0] * 5 + theta * (2 - np.exp(-4 * omega) - np.exp(-3 * omega))
@@ -318,7 +318,9 @@ def test_the_expected_count_is_the_mean_of_simulated_bins() -> None:
         counts = rng.poisson(base + state @ spread.T)
         total += counts * (step >= 2)
         state = ratio * state + (1 - ratio) * counts
-    found = expected_counts(base[None], faded[None], csr_matrix(spread), ratio, np.array([2]), 3)[0]
+    found = expected_counts(
+        base[None], faded[None], csr_matrix(spread), ratio=ratio, first=np.array([2]), period=3
+    )[0]
     error = total.std(axis=0) / np.sqrt(runs)
     assert (np.abs(found - total.mean(axis=0)) < 4 * error).all()
 

@@ -20,7 +20,6 @@ from tranquillite_ml.forecasters import (
 )
 from tranquillite_ml.forecasters.ensemble import FLOOR
 from tranquillite_ml.forecasters.learned import RATES_AT_ONCE, LearnedForecaster
-from tranquillite_ml.forecasters.sampling import starting_rate
 from tranquillite_ml.forecasters.shapes import Shapes, interval_of
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _learned(model: LearnedForecaster, view: View, picks: NDArray[np.int64]) -> 
 def _learned_part(model: LearnedForecaster, view: View, picks: NDArray[np.int64]) -> Contributions:
     table = feature_table(model, view)
     origin = Term("starting_rate", START, "incidents in the period")
-    start = _one_factor(starting_rate(view), origin, view, picks)
+    start = _one_factor(model.starting_rate(view), origin, view, picks)
     values = feature_values(model, view, picks)
     amounts, base = learnt_terms(model, view.category, values, table)
     return Contributions(

@@ -18,7 +18,6 @@ from tranquillite_ml.explanation.contributions import (
     log_factor,
 )
 from tranquillite_ml.features import View
-from tranquillite_ml.forecasters.sampling import starting_rate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +100,7 @@ def what_if(
             typical = drawn.typical()
         values = feature_values(learned, view, np.arange(len(ahead) * panel.n_cells))
         names = [term.name for term in terms]
-        start = starting_rate(view)
+        start = learned.starting_rate(view)
         level = np.exp(np.log(start).mean(axis=1, keepdims=True))
         other = np.broadcast_to(level, start.shape) if START in held else start
         changed = values.copy()

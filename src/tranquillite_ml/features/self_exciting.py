@@ -31,8 +31,8 @@ class SelfExciting(FeatureBlock):
 
     Notes
     -----
-    Σ over known incidents of θ_k / n_k times the share of their echo that falls in the period, horizon included,
-    as in Mohler et al. (2015), doi:10.1080/01621459.2015.1077710, in the panel's bins
+    Σ over known incidents of θ_k / n_k times the share of their echo that falls in the period, horizon
+    included, as in Mohler et al. (2015), doi:10.1080/01621459.2015.1077710, in the panel's bins
     (`processes.hawkes_binned`); minus the same sum with each cell at its mean of the last year. Unlike
     `NearRepeat` it counts incidents of the period, and no offspring is laid outside the grid.
 

@@ -13,7 +13,6 @@ from tranquillite_ml.errors import UsageError, check_in
 from tranquillite_ml.features import FeatureSet, View
 from tranquillite_ml.forecasters.boosting import LightGBMForecaster
 from tranquillite_ml.forecasters.linear import compact_features
-from tranquillite_ml.forecasters.sampling import starting_rate
 from tranquillite_ml.forecasters.shapes import Shapes, knots_of, mass_of
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ class AdditiveForecaster(LightGBMForecaster):
             zeros=zeros,
             max_rows=max_rows,
             random_state=random_state,
+            start="smoothed",
             calibration_days=calibration_days,
             strata=strata,
             level=level,
@@ -183,7 +183,7 @@ class AdditiveForecaster(LightGBMForecaster):
             name: np.broadcast_to(values, view.shape).ravel()
             for name, values in self._features().columns(view)
         }
-        expected = starting_rate(view).ravel().astype(np.float64)
+        expected = self.starting_rate(view).ravel().astype(np.float64)
         self.mass_[category] = mass_of(columns, expected, knots_of(booster), self.pairs)
         return booster
 

@@ -1,4 +1,4 @@
-"""LightGBM on counts: a Poisson factor on the smoothed count, deterministic."""
+"""LightGBM on counts: a Poisson factor on a count whose memory is learnt, deterministic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from tranquillite_ml.bundle import Parts
 from tranquillite_ml.errors import BundleError
 from tranquillite_ml.features import FeatureSet
-from tranquillite_ml.forecasters.learned import LearnedForecaster
+from tranquillite_ml.forecasters.learned import LearnedForecaster, Start
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -43,6 +43,8 @@ class LightGBMForecaster(LearnedForecaster):
     stopping_days : float, default 60
         Length of the later window on which training stops early. A history shorter than twelve such windows
         is then trained on whole, with the number of trees found.
+    start : {"smoothed", "learned"}, default "learned"
+        The count that the trees multiply: its memory learnt as in `LearnedCount`, or smoothed.
     zeros, max_rows, random_state, calibration_days, strata, level, law, intervals
         As for `LearnedForecaster` and `Forecaster`.
 
@@ -69,6 +71,7 @@ class LightGBMForecaster(LearnedForecaster):
         zeros: float = 0.1,
         max_rows: int = 600_000,
         random_state: int = 0,
+        start: Start = "learned",
         calibration_days: float = 60,
         strata: int = 5,
         level: float = 0.9,
@@ -81,6 +84,7 @@ class LightGBMForecaster(LearnedForecaster):
             zeros=zeros,
             max_rows=max_rows,
             random_state=random_state,
+            start=start,
             calibration_days=calibration_days,
             strata=strata,
             level=level,

@@ -46,19 +46,22 @@ class HawkesForecaster(Forecaster):
     Attributes
     ----------
     models_ : dict of str to dict
-        For each category ``background`` (a multiple of the smoothed rate), ``by_ring`` (offspring expected of an
-        incident in its own cell, and in each ring), ``memory_days``, and the ``n`` incidents learnt from.
+        For each category ``background`` (a multiple of the smoothed rate), ``by_ring`` (offspring expected
+        of an incident in its own cell, and in each ring), ``memory_days``, and the ``n`` incidents learnt
+        from.
 
     Notes
     -----
     Mohler et al. (2015), doi:10.1080/01621459.2015.1077710, in the panel's bins and with offspring in rings
-    (`processes.hawkes_binned`). Each cell's background is a multiple of its smoothed rate (`smoothed_rate`), drawn
-    towards its neighbours where it has few records and never out of date. Weights are learnt by expectation and
-    maximisation for each memory, and the most likely memory is kept. The forecast is the exact mean over the
-    period, later generations included, given what was known at the cutoff; what was not yet reported has no echo.
+    (`processes.hawkes_binned`). Each cell's background is a multiple of its smoothed rate
+    (`smoothed_rate`), drawn towards its neighbours where it has few records and never out of date. Weights
+    are learnt by expectation and maximisation for each memory, and the most likely memory is kept. The
+    forecast is the exact mean over the period, later generations included, given what was known at the
+    cutoff; what was not yet reported has no echo.
 
-    Offspring in rings is understated where a cell's neighbours are much busier or quieter than itself, as the
-    background follows the cell's own rate: of 0.15 planted in the first ring, 0.02 was found; in the cell, all.
+    Offspring in rings is understated where a cell's neighbours are much busier or quieter than itself, as
+    the background follows the cell's own rate: of 0.15 planted in the first ring, 0.02 was found; in the
+    cell, all.
 
     Examples
     --------
@@ -96,7 +99,8 @@ class HawkesForecaster(Forecaster):
     def _train(self, panel: Panel, category: str) -> dict[str, Any]:
         memories = [float(days) for days in self.memories_days]
         if not memories or not all(np.isfinite(days) and days > 0 for days in memories) or self.rings < 0:
-            msg = f"memories_days must be positive numbers and rings at least 0, got {memories} and {self.rings}."
+            came = f"{memories} and {self.rings}"
+            msg = f"memories_days must be positive numbers and rings at least 0, got {came}."
             raise UsageError(msg)
         end = panel.n_bins - settle_bins(panel, category)
         begin = max(panel.bins.days(28), end - panel.bins.days(self.history_days), 1)
@@ -145,7 +149,9 @@ class HawkesForecaster(Forecaster):
         shares = self._shares(view.panel.grid)
         spread = sum(weight * share for weight, share in zip(model["by_ring"], shares, strict=True))
         first = view.period_begin - view.rows
-        expected = expected_counts(background, faded, spread, ratio, first, view.target.period)
+        expected = expected_counts(
+            background, faded, spread, ratio=ratio, first=first, period=view.target.period
+        )
         return np.asarray(expected * view.exposure_factor)
 
     def _shares(self, grid: Grid) -> tuple[csr_matrix, ...]:
@@ -170,4 +176,4 @@ def _at(
     offset = np.arange(len(which)) - np.repeat(np.cumsum(size) - size, size)
     link = share.indptr[cell[which]] + offset
     values = share.data[link] * faded[row[which], share.indices[link]]
-    return np.bincount(which, weights=values, minlength=len(cell))
+    return np.bincount(which, weights=values, minlength=len(cell)).astype(np.float64)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tranquillite_ml.features import FeatureSet, View, smoothed_rate
+from tranquillite_ml.features import FeatureSet, View
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 CHUNK_VALUES = 8_000_000  # values of one column held at a time
@@ -27,7 +29,7 @@ class Sample:
     weight : ndarray of float32, shape (n,)
         Inverse of the chance with which a row was kept.
     offset : ndarray of float32, shape (n,)
-        Log of the smoothed count the model starts from.
+        Log of the expected count the model starts from.
     row : ndarray of int64, shape (n,)
         Pseudo-cutoff each row stands at, as a number of bins.
     n_rows : int
@@ -42,14 +44,10 @@ class Sample:
     n_rows: int
 
 
-def starting_rate(view: View) -> NDArray[Any]:
-    """Smoothed expected count of the target period: what a learnt model multiplies."""
-    return smoothed_rate(view) * (view.target.period * view.exposure_factor)
-
-
 def draw_sample(
     view: View,
     features: FeatureSet,
+    start: Callable[[View], NDArray[Any]],
     *,
     zeros: float,
     max_rows: int,
@@ -62,9 +60,11 @@ def draw_sample(
     view : View
         All pseudo-cutoffs of the training window.
     features : FeatureSet
+    start : callable
+        Gives the expected count that the model starts from, shape (n_rows, n_cells).
     zeros : float
-        Share of the rows without incident that is kept, drawn in proportion to their smoothed expected count
-        (1 keeps all).
+        Share of the rows without incident that is kept, drawn in proportion to that expected count (1 keeps
+        all).
     max_rows : int
         Above this many rows everything is thinned evenly.
     rng : Generator
@@ -77,7 +77,7 @@ def draw_sample(
     chunk = max(1, CHUNK_VALUES // view.panel.n_cells)
     blocks = [slice(k, k + chunk) for k in range(0, len(view.rows), chunk)]
     views = [view.share(view.rows[block], view.horizons[block]) for block in blocks]
-    drawn = [_draw(part, zeros, rng) for part in views]
+    drawn = [_draw(part, start(part), zeros, rng) for part in views]
     total = sum(len(picks) for picks, *_ in drawn)
     thin = min(1.0, max_rows / max(total, 1))
     names = features.names(view.target, view.bins)
@@ -97,9 +97,9 @@ def draw_sample(
     return Sample(columns, outcome, weight, offset, np.concatenate(rows), n_rows)
 
 
-def _draw(view: View, zeros: float, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+def _draw(view: View, rate: NDArray[Any], zeros: float, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     """Flat positions kept, with their outcome, weight and offset."""
-    outcome, start = view.outcome().ravel(), starting_rate(view).ravel()
+    outcome, start = view.outcome().ravel(), rate.ravel()
     empty = outcome == 0
     chance = np.ones_like(start)
     if zeros < 1 and empty.any():

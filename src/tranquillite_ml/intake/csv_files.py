@@ -42,14 +42,14 @@ class CsvFile:
         with path.open("rb") as file:
             head = file.read(_LOOK)
         if not head.strip():
-            msg = f"{path} is empty ({path.stat().st_size} bytes)."
+            msg = f"{path} is empty ({path.stat().st_size} bytes). Export it again, or name another file."
             raise InputDataError(msg)
         self.encoding = _encoding(head)
         text = _decode(head, self.encoding)
         self.delimiter = _delimiter(text)
         rows = self._rows(text, whole=len(head) < _LOOK)
         if len(rows) < 2:
-            msg = f"{path} has a header but no data rows."
+            msg = f"{path} has a header but no data rows. Export it again, or name another file."
             raise InputDataError(msg)
         self.columns, self._head = rows[0], rows[1 : _SAMPLE_ROWS + 1]
 
@@ -59,7 +59,8 @@ class CsvFile:
         try:
             return [row for row in csv.reader(io.StringIO(text), delimiter=self.delimiter) if row]
         except csv.Error as error:
-            msg = f"{self.path} cannot be read as CSV: {error}."
+            told = _OPEN_QUOTE if "field limit" in str(error) else f"Is it a text file? ({error})"
+            msg = f"{self.path} cannot be read as CSV: {told}"
             raise InputDataError(msg) from error
 
     def sample(self, columns: list[str]) -> pd.DataFrame:
@@ -84,13 +85,15 @@ class CsvFile:
             table, wrong = self._read(columns, self.encoding)
         except (pa.ArrowInvalid, UnicodeError) as error:
             if self.encoding not in {"utf-8", "utf-8-sig"} or "utf" not in str(error).lower():
-                msg = f"{self.path} cannot be read as CSV: {error}"
+                told = _OPEN_QUOTE if "straddling" in str(error) else str(error)
+                msg = f"{self.path} cannot be read as CSV: {told}"
                 raise InputDataError(msg) from error
             self.encoding = "latin-1"
             table, wrong = self._read(columns, self.encoding)
         if table.num_rows + len(wrong) == 0:
-            msg = f"{self.path} has a header but no data rows."
+            msg = f"{self.path} has a header but no data rows. Export it again, or name another file."
             raise InputDataError(msg)
+        self._refuse_swallowed(table, wrong)
         numbers = np.arange(1, table.num_rows + len(wrong) + 1, dtype=np.int64)
         number_of_wrong = np.array([row.number - 1 for row in wrong], dtype=np.int64)  # the header is row 1
         reasons = [
@@ -105,6 +108,31 @@ class CsvFile:
             problems.append(Problem(f"not UTF-8: {self.path.name}", table.num_rows, 1.0, advice))
         rows = np.delete(numbers, number_of_wrong - 1)
         return table.to_pandas(ignore_metadata=True), rows, ragged, problems
+
+    def _refuse_swallowed(self, table: pa.Table, wrong: list[Any]) -> None:
+        """Refuse a file where a quote that is not closed makes one value of many rows, which would be lost."""
+        if self.encoding.startswith("utf-16"):
+            return
+        lines, quotes = _count(self.path)
+        n = table.num_rows + len(wrong)
+        if lines <= n + 1 or quotes == 0:
+            return
+        texts = [row.text for row in wrong if row.text is not None]
+        whole = [*(name for name in table.column_names if _holds_row(table[name], self._row_pattern()))]
+        torn = whole or any(_is_many_rows(text, self.delimiter, len(self.columns)) for text in texts)
+        if quotes % 2 == 0 and not torn:
+            return
+        where = f" in column {whole[0]!r}" if whole else ""
+        msg = (
+            f"{self.path}: {lines - n - 1:,} lines would be lost{where}: only {n:,} rows could be told apart in "
+            f"{lines - 1:,} lines. {_OPEN_QUOTE}"
+        )
+        raise InputDataError(msg)
+
+    def _row_pattern(self) -> str:
+        """Matches a value that holds a line break and then, or before it, as many delimiters as a row."""
+        cells = f"([^\\n]*{re.escape(self.delimiter)}){{{len(self.columns) - 1}}}"
+        return f"\\n{cells}|{cells}[^\\n]*\\n"
 
     def _read(self, columns: list[str], encoding: str) -> tuple[Any, list[Any]]:
         wrong: list[Any] = []

@@ -157,17 +157,18 @@ def fit_hawkes(
 
     Notes
     -----
-    Intensity λ(t, c) = μ_c + Σ_j θ_k ω exp(−ω (t − t_j)) / n_k over strictly earlier incidents, where k is the
-    number of steps from the incident's cell to c and n_k the number of such neighbours. Mohler et al. (2015),
-    Journal of the American Statistical Association 110(512), doi:10.1080/01621459.2015.1077710, with one ring.
-    The step for omega with `edge` is that of a minoriser, so that it cannot lose likelihood.
+    Intensity λ(t, c) = μ_c + Σ_j θ_k ω exp(−ω (t − t_j)) / n_k over strictly earlier incidents, where k is
+    the number of steps from the incident's cell to c and n_k the number of such neighbours. Mohler et al.
+    (2015), Journal of the American Statistical Association 110(512), doi:10.1080/01621459.2015.1077710,
+    with one ring. The step for omega with `edge` is that of a minoriser, so that it cannot lose likelihood.
 
     Read the memory with care. For larcenies of St. Louis in 2017 (12,864 incidents on 650-m squares, to the
-    minute) it is 2.8 hours (theta 0.044, omega 8.55) with `ties` listed, and 3.5 hours (0.042, 6.79) apart: 61 exact
-    repeats make the difference. Placeholder times do not: without the 636 records at 00:01 or 12:00 and without
-    repeats it is 3.5 hours (0.040, 6.87, 12,172 incidents). But a short memory need not be an echo: days
-    shuffled among a cell's incidents, so that nothing can follow from anything, still give theta 0.050 to 0.054
-    and 16 to 20 hours (three draws), as the background knows no time of day. In daily bins that is not so.
+    minute) it is 2.8 hours (theta 0.044, omega 8.55) with `ties` listed, and 3.5 hours (0.042, 6.79) apart:
+    61 exact repeats make the difference. Placeholder times do not: without the 636 records at 00:01 or
+    12:00 and without repeats it is 3.5 hours (0.040, 6.87, 12,172 incidents). But a short memory need not
+    be an echo: days shuffled among a cell's incidents, so that nothing can follow from anything, still give
+    theta 0.050 to 0.054 and 16 to 20 hours (three draws), as the background knows no time of day. In daily
+    bins that is not so.
 
     Examples
     --------
@@ -243,7 +244,7 @@ def _expect(
     inverse = np.divide(1.0, rate, out=np.zeros_like(rate), where=positive)
     likelihood = float(np.log(rate[positive]).sum() - duration * mu.sum() - by_ring @ exposed)
     return _Expected(
-        np.bincount(streams.cells, weights=base * inverse, minlength=len(mu)),
+        np.bincount(streams.cells, weights=base * inverse, minlength=len(mu)).astype(np.float64),
         (weight * echo * inverse).sum(axis=1),
         float((weight * late * inverse).sum()),
         exposed,

@@ -1,8 +1,8 @@
 """Self-exciting process in time bins: geometric echoes, their expected offspring in a period to come.
 
-An incident of bin s adds θ_k (1 − r) r^(t − s − 1) / n_k to the expected count of bin t > s in each of the n_k
-cells k steps away: the exponential kernel, binned, with r = exp(−1 / memory in bins). Incidents of one bin do
-not trigger each other, so times of day, real or placeholders, do not matter where bins are days.
+An incident of bin s adds θ_k (1 − r) r^(t − s − 1) / n_k to the expected count of bin t > s in each of the
+n_k cells k steps away: the exponential kernel, binned, with r = exp(−1 / memory in bins). Incidents of one
+bin do not trigger each other, so times of day, real or placeholders, do not matter where bins are days.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ def expected_counts(
     background: NDArray[Any],
     faded: NDArray[Any],
     spread: Any,
+    *,
     ratio: float,
     first: NDArray[np.int64],
     period: int,
@@ -166,13 +167,14 @@ def expected_counts(
 
     Notes
     -----
-    With u the faded incidents: λ = background + spread · u, and on average u ← ratio · u + (1 − ratio) · λ from
-    one bin to the next, which is exact, as the mean of a self-exciting process is linear in its past.
+    With u the faded incidents: λ = background + spread · u, and on average u ← ratio · u + (1 − ratio) · λ
+    from one bin to the next, which is exact, as the mean of a self-exciting process is linear in its past.
 
     Examples
     --------
     >>> from scipy.sparse import identity
-    >>> counts = expected_counts(np.ones((1, 1)), np.ones((1, 1)), 0.5 * identity(1), 0.5, np.array([0]), 2)
+    >>> one, half = np.ones((1, 1)), 0.5 * identity(1)
+    >>> counts = expected_counts(one, one, half, ratio=0.5, first=np.array([0]), period=2)
     >>> counts.tolist()  # 1.5, then 1 + 0.5 · (0.5 · 1 + 0.5 · 1.5)
     [[3.125]]
     """

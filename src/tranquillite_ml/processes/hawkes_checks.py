@@ -71,7 +71,7 @@ def hawkes_estimates(model: Hawkes, times: ArrayLike, cells: ArrayLike) -> pd.Da
 
 
 def rescaled_gaps(model: Hawkes, times: ArrayLike, cells: ArrayLike) -> NDArray[np.float64]:
-    """Gaps between incidents in rescaled time, shape (n_incidents,): unit exponential if the process is right.
+    """Gaps between incidents in rescaled time, shape (n_incidents,): unit exponential if the process holds.
 
     Parameters
     ----------
@@ -81,10 +81,11 @@ def rescaled_gaps(model: Hawkes, times: ArrayLike, cells: ArrayLike) -> NDArray[
 
     Notes
     -----
-    Time is rescaled by the compensator of each cell, which makes a unit Poisson process of it (Papangelou, 1972,
-    Transactions of the AMS 165, doi:10.2307/1995893; Ogata, 1988, Journal of the American Statistical Association
-    83(401), doi:10.1080/01621459.1988.10478560). Cells are laid end to end: what a cell has left over at the
-    end belongs to the next gap, so that short gaps are not favoured. Simultaneous incidents have gap 0.
+    Time is rescaled by the compensator of each cell, which makes a unit Poisson process of it (Papangelou,
+    1972, Transactions of the AMS 165, doi:10.2307/1995893; Ogata, 1988, Journal of the American Statistical
+    Association 83(401), doi:10.1080/01621459.1988.10478560). Cells are laid end to end: what a cell has
+    left over at the end belongs to the next gap, so that short gaps are not favoured. Simultaneous
+    incidents have gap 0.
     """
     streams = check_fit(model, times, cells)
     omega = model.omega if np.isfinite(model.omega) else 1.0
@@ -103,8 +104,8 @@ def rescaled_gaps(model: Hawkes, times: ArrayLike, cells: ArrayLike) -> NDArray[
 def rescaled_test(model: Hawkes, times: ArrayLike, cells: ArrayLike) -> Rescaled:
     """Kolmogorov–Smirnov test of `rescaled_gaps` against the unit exponential law.
 
-    A small p-value says that incidents do not come as the process has it. As its parameters were fitted to the
-    same incidents, a large one is a little too kind. No incidents give NaN with n = 0.
+    A small p-value says that incidents do not come as the process has it. As its parameters were fitted to
+    the same incidents, a large one is a little too kind. No incidents give NaN with n = 0.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def _information(model: Hawkes, streams: Streams) -> NDArray[np.float64]:
         found[-1, -1] -= float(theta @ (gone * left).sum(axis=1))
     weight = np.array([model.priors.theta.weight / len(theta)] * len(theta) + [model.priors.omega.weight])
     values = np.append(theta, omega)
-    found += np.diag(np.divide(weight, values**2, out=np.zeros_like(weight), where=values > 0))
+    found += np.diag(np.divide(weight, values**2, out=np.zeros(len(values)), where=values > 0))
     n_cells = len(model.mu)
     own = np.bincount(streams.cells, weights=rate**-2, minlength=n_cells)
     positive = model.mu > 0

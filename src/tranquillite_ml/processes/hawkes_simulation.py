@@ -48,8 +48,8 @@ def simulate_hawkes(
 
     Notes
     -----
-    By branching (Hawkes and Oakes, 1974, Journal of Applied Probability 11(3), doi:10.2307/3212693). Offspring
-    of a ring in which a cell has no neighbour is lost, and so is what comes after the end.
+    By branching (Hawkes and Oakes, 1974, Journal of Applied Probability 11(3), doi:10.2307/3212693).
+    Offspring of a ring in which a cell has no neighbour is lost, and so is what comes after the end.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Sums over earlier incidents with an exponential kernel, by recursion: linear time, no pairs.
 
-From one entry of a cell's stream to the next, Σ exp(−ω Δt) only fades and takes in what has happened since. As
-a system of equations that is a bidiagonal matrix, which one BLAS call solves for all cells at once.
+From one entry of a cell's stream to the next, Σ exp(−ω Δt) only fades and takes in what has happened since.
+As a system of equations that is a bidiagonal matrix, which one BLAS call solves for all cells at once.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def make_stream(
     at[order] = entry
     first = np.append(True, np.diff(cell[new]) != 0)[: int(new.sum())]
     gap = np.where(first, 0.0, np.diff(time[new], prepend=0.0))
-    total = np.bincount(entry, weights=weight[order], minlength=int(new.sum()))
+    total = np.bincount(entry, weights=weight[order], minlength=int(new.sum())).astype(np.float64)
     return Stream(gap, first, total, at[: len(cells)])
 
 
@@ -136,7 +136,8 @@ def offspring_shares(rings: Sequence[Any] | None, n_cells: int) -> tuple[csc_mat
 
     given: list[spmatrix] = [identity(n_cells)] if rings is None else list(rings)
     if not given or any(ring.shape != (n_cells, n_cells) for ring in given):
-        msg = f"rings must be one or more matrices of shape {(n_cells, n_cells)}, got {[r.shape for r in given]}."
+        shapes = [ring.shape for ring in given]
+        msg = f"rings must be one or more matrices of shape {(n_cells, n_cells)}, got {shapes}."
         raise UsageError(msg)
     found = []
     for ring in given:
