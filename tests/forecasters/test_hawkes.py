@@ -81,7 +81,7 @@ def test_later_horizons_hold_less_of_the_echo() -> None:
     rate = made._rate(view)[:, 0]
     assert (np.diff(rate) < 0).all()
     background = 0.8 * smoothed_rate(view, days=1000)[0, 0] * 7
-    # Direct offspring of the first week: 9 · 0.3 · (1 − r⁷); with later generations at most 1 / (1 − 0.3) as much.
+    # Direct offspring of the first week: 9 · 0.3 · (1 − r⁷); with all generations below 1 / (1 − 0.3) of it.
     direct = 9 * 0.3 * (1 - np.exp(-7 / 4))
     assert background + direct < rate[0] < (background + direct) / 0.7
 

@@ -199,7 +199,7 @@ def test_rescaled_time_is_the_integral_of_the_intensity() -> None:
     priors = HawkesPriors(theta=Prior(0.5, 5.0), omega=Prior(0.7, 5.0))
     fitted = fit_hawkes(times, cells, n_cells=2, duration=5, priors=priors)
     mu, theta, omega = fitted.mu, fitted.theta, fitted.omega
-    # First cell: up to 1 the background alone, then the echo of the first; the rest of it up to 5 is carried over.
+    # First cell: up to 1 the background, then the echo of the first; the rest, up to 5, is carried over.
     first = mu[0] * 1
     second = mu[0] * 2 + theta * (1 - np.exp(-omega))
     whole = mu[0] * 5 + theta * (2 - np.exp(-4 * omega) - np.exp(-3 * omega))

@@ -160,9 +160,10 @@ def _information(model: Hawkes, streams: Streams) -> NDArray[np.float64]:
         found[-1, -1] -= float(theta @ (gone * left).sum(axis=1))
     weight = np.array([model.priors.theta.weight / len(theta)] * len(theta) + [model.priors.omega.weight])
     values = np.append(theta, omega)
-    found += np.diag(np.divide(weight, values**2, out=np.zeros(len(values)), where=values > 0))
+    known = np.divide(weight, values**2, out=np.zeros(len(values)), where=values > 0)
+    np.fill_diagonal(found, np.diag(found) + known)
     n_cells = len(model.mu)
-    own = np.bincount(streams.cells, weights=rate**-2, minlength=n_cells)
+    own = np.bincount(streams.cells, weights=rate**-2, minlength=n_cells).astype(np.float64)
     positive = model.mu > 0
     own[positive] += model.priors.background.weight / model.mu[positive] ** 2
     cross = np.stack(
