@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -24,10 +24,7 @@ check: $(READY)  ## style, types, layers, spelling, words
 	$(BIN)/codespell
 
 bench: $(READY)  ## speed, memory and accuracy, side by side with a peer or a limit
-	$(BIN)/python experiments/bench.py
-
-docs: $(READY)  ## the table of features, of schemas and the API page
-	$(BIN)/python docs/make_api.py
+	$(BIN)/python experiments/bench
 
 clean:
 	rm -rf .venv demo-run runs .pytest_cache .mypy_cache .ruff_cache

@@ -194,3 +194,10 @@ def test_a_backtest_is_taken_up_by_the_run(tmp_path: Path) -> None:
     whole = pipeline.run(ours, report=lambda what, *_: calls.append(what), track=False)
     assert "count_365d" not in calls
     assert whole["scores"] == scored["scores"]
+
+
+def test_the_summary_hides_the_password_of_the_tracking_server(tmp_path: Path) -> None:
+    ours = config(tmp_path, "model.kind=none", "tracking.uri='https://ana:hush@server/mlflow'")
+    done = pipeline.run(ours, track=False)
+    assert done["paths"]["mlflow"] == "https://ana:***@server/mlflow"
+    assert "hush" not in (Path(done["run_dir"]) / "summary.json").read_text()

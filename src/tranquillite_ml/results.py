@@ -111,9 +111,10 @@ def summarise(
     folder: RunFolder, config: RunConfig, incidents: Incidents, panel: Panel, tables: dict[str, pd.DataFrame]
 ) -> dict[str, Any]:
     """Give the run's summary: plain values, every estimate with its n and interval."""
+    from tranquillite_ml.config.words import redact
     from tranquillite_ml.tracking import default_uri
 
-    uri = config.tracking.uri or default_uri(Path(config.output))
+    uri = redact(config.tracking.uri or default_uri(Path(config.output)))
     return {
         "run_id": folder.run_id,
         "run_dir": str(folder.path),

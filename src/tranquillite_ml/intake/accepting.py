@@ -29,6 +29,9 @@ _ADVICE = {
     ),
     "(0, 0) is not a place": "0, 0 stands for 'not geocoded'.",
     "lat and lng look swapped": "Repair these rows in the file.",
+    "coordinates out of range": (
+        "Degrees are expected (WGS 84): convert metres of a map projection, such as Lambert 93, first."
+    ),
     "outside the study area": "The box of the study area, grown by 10 %, does not hold these rows.",
     "time does not exist (clock change)": (
         "Local times skipped when the clocks went forward: are the file's times in `tz`?"
@@ -70,7 +73,8 @@ def accept(reading: Reading, duplicates: str) -> Accepted:
     if len(rows) == 0:
         reasons = counts_by(reading.quarantine()["reason"])
         told = ", ".join(f"{reason}: {n}" for reason, n in list(reasons.items())[:5])
-        msg = f"none of the {reading.n_read} rows of {reading.raw.files[0]} can be used ({told})."
+        advice = _ADVICE.get(next(iter(reasons), ""), "Look at the file and at `columns`.")
+        msg = f"none of the {reading.n_read} rows of {reading.raw.files[0]} can be used ({told}). {advice}"
         raise InputDataError(msg)
     ids = np.full(len(rows), None, dtype=object)
     if "incident_id" in reading.table:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from tranquillite_ml.errors import InputDataError
@@ -19,6 +20,7 @@ from tranquillite_ml.intake.guards import Problem
 _LOOK = 262_144  # bytes looked at to find delimiter, encoding and header
 _SAMPLE_ROWS = 1_000
 _DELIMITERS = ",;\t|"
+_OPEN_QUOTE = 'A quotation mark (") opens a value and is never closed: close or remove it in the file.'
 _NULLS = ["", "NULL", "null", "NaN", "nan", "NA", "N/A", "n/a", "None", "\\N"]
 
 
@@ -110,29 +112,22 @@ class CsvFile:
         return table.to_pandas(ignore_metadata=True), rows, ragged, problems
 
     def _refuse_swallowed(self, table: pa.Table, wrong: list[Any]) -> None:
-        """Refuse a file where a quote that is not closed makes one value of many rows, which would be lost."""
-        if self.encoding.startswith("utf-16"):
-            return
-        lines, quotes = _count(self.path)
+        """Refuse a file where a quote that is not closed makes one value of many rows: they would be lost."""
         n = table.num_rows + len(wrong)
+        lines, quotes = (0, 0) if self.encoding.startswith("utf-16") else _count(self.path)
         if lines <= n + 1 or quotes == 0:
             return
-        texts = [row.text for row in wrong if row.text is not None]
-        whole = [*(name for name in table.column_names if _holds_row(table[name], self._row_pattern()))]
-        torn = whole or any(_is_many_rows(text, self.delimiter, len(self.columns)) for text in texts)
-        if quotes % 2 == 0 and not torn:
+        fields = len(self.columns)
+        torn = [name for name in table.column_names if _holds_row(table[name], self.delimiter, fields)]
+        texts = pa.array([row.text for row in wrong], pa.string())
+        if quotes % 2 == 0 and not torn and not _holds_row(texts, self.delimiter, 2 * fields):
             return
-        where = f" in column {whole[0]!r}" if whole else ""
+        where = f" (a value of column {torn[0]!r} holds a whole row)" if torn else ""
         msg = (
-            f"{self.path}: {lines - n - 1:,} lines would be lost{where}: only {n:,} rows could be told apart in "
-            f"{lines - 1:,} lines. {_OPEN_QUOTE}"
+            f"{self.path}: {lines - 1 - n:,} of {lines - 1:,} lines would be lost{where}. {_OPEN_QUOTE} "
+            f"Look near data row {table.num_rows:,}, or search for a single quotation mark."
         )
         raise InputDataError(msg)
-
-    def _row_pattern(self) -> str:
-        """Matches a value that holds a line break and then, or before it, as many delimiters as a row."""
-        cells = f"([^\\n]*{re.escape(self.delimiter)}){{{len(self.columns) - 1}}}"
-        return f"\\n{cells}|{cells}[^\\n]*\\n"
 
     def _read(self, columns: list[str], encoding: str) -> tuple[Any, list[Any]]:
         wrong: list[Any] = []
@@ -156,6 +151,23 @@ class CsvFile:
             ),
         )
         return table, wrong
+
+
+def _count(path: Path) -> tuple[int, int]:
+    """Lines of a file that are not blank, and its quotation marks."""
+    lines = quotes = 0
+    with path.open("rb") as file:
+        for line in file:
+            lines += bool(line.strip())
+            quotes += line.count(b'"')
+    return lines, quotes
+
+
+def _holds_row(values: Any, delimiter: str, fields: int) -> bool:
+    """Whether a value holds a line break and as many delimiters as a row of so many fields."""
+    broken = pc.match_substring(values, "\n")
+    cut = pc.greater_equal(pc.count_substring(values, delimiter), fields - 1)
+    return bool(pc.any(pc.and_(broken, cut)).as_py())
 
 
 def _encoding(head: bytes) -> str:

@@ -85,7 +85,11 @@ class Reading:
         )
         # Rows filtered out have no say in where the median place is.
         lat, lng = np.where(self.open, self.lat, np.nan), np.where(self.open, self.lng, np.nan)
-        found = place_rejections(lat, lng, bounds=bounds, reference=zone_point(self.tz))
+        try:
+            found = place_rejections(lat, lng, bounds=bounds, reference=zone_point(self.tz))
+        except InputDataError as error:
+            msg = f"{self.raw.files[0]}: {error}"
+            raise InputDataError(msg) from error
         for column, wrong in (("lat", lat_wrong), ("lng", lng_wrong)):
             self.reject([Rejection(column, f"{column} is not a number", wrong)], _shown(self.table[column]))
         self.reject(found, lambda rows: pd.Series(_pairs(self.lat[rows], self.lng[rows]), dtype=object))

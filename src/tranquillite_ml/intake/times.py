@@ -230,21 +230,35 @@ def refuse_unreadable(values: pd.Series[Any], times: ParsedTimes, label: str) ->
     if n <= _UNREADABLE_SHARE * given or (n == 1 and given > 1):
         return
     examples = list(dict.fromkeys(as_text(values[failed].head(500)).to_pylist()))
-    fitting = [layout for layout in _FORMATS if _fits(examples, layout)]
-    if len(fitting) == 1:
-        advice = f"Give time_format={fitting[0]!r}."
-    elif all(text.isdigit() and len(text) in {10, 13} for text in examples):
-        advice = (
-            "They may be seconds or milliseconds since 1970: convert them to ISO 8601 with an offset first."
-        )
-    elif fitting:
-        advice = f"Several formats fit ({', '.join(map(repr, fitting))}): give the right one as time_format."
-    else:
-        advice = "Give time_format, such as '%d/%m/%Y %H:%M'; if formats are mixed, bring them to one first."
+    advice = _advice(examples, n_understood=given - n)
     harmless = [repr(text[:40]) for text in examples if not describes_person(text)]
     shown = f" (such as {', '.join(harmless[:3])})" if harmless else ""
-    msg = f"{label}: {n} of {given} times are not ISO 8601 or of the given time_format{shown}. {advice}"
+    first = int(np.argmax(failed)) + 1
+    msg = (
+        f"{label}: {n} of {given} times are not ISO 8601 or of the given time_format, the first in data row "
+        f"{first}{shown}. {advice}"
+    )
     raise InputDataError(msg)
+
+
+def _advice(examples: list[str], *, n_understood: int) -> str:
+    """How times that are not understood can be, where so many others are."""
+    fitting = [layout for layout in _FORMATS if _fits(examples, layout)]
+    if n_understood > _UNREADABLE_SHARE * len(examples) and fitting:
+        named = " or ".join(map(repr, fitting[:3]))
+        return (
+            f"The other {n_understood} are: the column mixes formats (these fit {named}). Bring all to one, "
+            "such as 2024-03-31 02:30; day and month are never guessed."
+        )
+    if len(fitting) == 1:
+        return f"Give time_format={fitting[0]!r}."
+    if all(text.isdigit() and len(text) in {10, 13} for text in examples):
+        return (
+            "They may be seconds or milliseconds since 1970: convert them to ISO 8601 with an offset first."
+        )
+    if fitting:
+        return f"Several formats fit ({', '.join(map(repr, fitting))}): give the right one as time_format."
+    return "Give time_format, such as '%d/%m/%Y %H:%M'; if formats are mixed, bring them to one first."
 
 
 def _fits(examples: list[str], layout: str) -> bool:
