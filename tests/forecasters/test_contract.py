@@ -184,9 +184,10 @@ def test_too_little_history_is_refused() -> None:
 
 def test_zero_sampling_keeps_the_total() -> None:
     panel = data()
-    model = LightGBMForecaster(Target("noise"), SMALL, zeros=0.2)
+    model = LightGBMForecaster(Target("noise"), SMALL, zeros=0.2, start="smoothed")
     sample = model._sample(panel, "noise", 30, 200, 0)
-    full = LightGBMForecaster(Target("noise"), SMALL, zeros=1.0)._sample(panel, "noise", 30, 200, 0)
+    whole = LightGBMForecaster(Target("noise"), SMALL, zeros=1.0, start="smoothed")
+    full = whole._sample(panel, "noise", 30, 200, 0)
     assert sample.outcome.sum() == full.outcome.sum()  # every row with an incident is kept
     assert len(sample.outcome) < 0.5 * len(full.outcome)
     assert abs(sample.weight.sum() / full.weight.sum() - 1) < 0.05

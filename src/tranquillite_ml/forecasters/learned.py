@@ -105,7 +105,7 @@ class LearnedForecaster(Forecaster):
 
     def starting_rate(self, view: View) -> NDArray[Any]:
         """Expected count of the target period that the learnt factor multiplies, shape (n_rows, n_cells)."""
-        memory = self.memories_.get(view.category)
+        memory = self.memories_[view.category] if self.start == "learned" else None
         per_bin = smoothed_rate(view) if memory is None else memory.rate(view)
         return per_bin * (view.target.period * view.exposure_factor)
 
