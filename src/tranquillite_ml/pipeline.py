@@ -7,13 +7,15 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tranquillite_ml.bundle import MANIFEST, sha256
 from tranquillite_ml.config import RunConfig
-from tranquillite_ml.errors import UsageError
+from tranquillite_ml.errors import GateError, UsageError
 from tranquillite_ml.runfolder import RunFolder, package_digest, run_identity
 from tranquillite_ml.stages import Report, fit_last, load_incidents, make_panel, run_backtest, silent
 
@@ -192,15 +194,22 @@ def open_run(config: RunConfig, incidents: Incidents, *, again: bool = False) ->
 
 
 def find_model(config: RunConfig) -> RunFolder:
-    """Give the folder with the newest saved model of a configuration, whatever its inputs were then.
+    """Give the folder whose model is to forecast: the one promoted, or else the newest of a configuration.
 
     Raises
     ------
     UsageError
         If there is none.
+    GateError
+        If the log of decisions is broken.
     """
+    from tranquillite_ml.promotion import chosen_run
+
     wanted = config.digest()
-    bundles = Path(config.output).glob(f"{config.name}-*/model/manifest.json")
+    promoted = chosen_run(config.output, config.name)
+    if promoted is not None and (Path(config.output) / promoted / "model" / MANIFEST).exists():
+        return RunFolder(config.output, promoted)
+    bundles = Path(config.output).glob(f"{config.name}-*/model/{MANIFEST}")
     for bundle in sorted(bundles, key=lambda path: path.stat().st_mtime, reverse=True):
         folder = RunFolder(config.output, bundle.parent.parent.name)
         if folder.intake().get("config_digest") == wanted:
@@ -209,15 +218,45 @@ def find_model(config: RunConfig) -> RunFolder:
     raise UsageError(msg)
 
 
-def forecast_as_of(config: RunConfig, as_of: str | None = None, *, report: Report = silent) -> dict[str, Any]:
+def gate(config: RunConfig, folder: RunFolder, *, allow_unsigned: bool, on: date) -> str | None:
+    """What a forecast must say of its model's sign-off; None if it is approved and signed.
+
+    A model that nobody decided on may forecast, and its outputs say so, as long as the configuration names no
+    governance file. With one, it needs a signed approval that has not expired.
+
+    Raises
+    ------
+    GateError
+        If the model may not forecast. A rejected one never may.
+    """
+    from tranquillite_ml.promotion import standing
+
+    found = standing(config.output, config.name, folder.run_id, on=on)
+    if found.state == "approved":
+        return None
+    free = found.state == "undecided" and config.governance is None
+    if found.state == "rejected" or not (free or allow_unsigned):
+        more = "" if found.state == "rejected" else " --allow-unsigned forecasts all the same and stamps it."
+        msg = f"{folder.run_id} may not forecast: {found.told}.{more}"
+        raise GateError(msg)
+    return f"Not signed off: {found.told}."
+
+
+def forecast_as_of(
+    config: RunConfig, as_of: str | None = None, *, allow_unsigned: bool = False, report: Report = silent
+) -> dict[str, Any]:
     """Forecast from a saved model and panel and whatever records have come since.
+
+    The forecast is added to the log of the output folder.
 
     Parameters
     ----------
     config : RunConfig
-        Its newest model is used; its inputs are read again.
+        The model that was promoted, or else its newest, is used; its inputs are read again.
     as_of : str, optional
         Local moment on an edge of a bin: only what was known then is used. The end of the data if not given.
+    allow_unsigned : bool, default False
+        Forecast with a model whose approval is unsigned, missing or expired, and stamp every output with it.
     report : callable, optional
         Told what is being done.
 
@@ -230,6 +269,8 @@ def forecast_as_of(config: RunConfig, as_of: str | None = None, *, report: Repor
     ------
     UsageError
         If there is no model, or the moment is no edge of a bin.
+    GateError
+        If the model may not forecast, or the log is broken.
     """
     from tranquillite_ml import results
     from tranquillite_ml.forecasters import open_bundle
@@ -237,9 +278,12 @@ def forecast_as_of(config: RunConfig, as_of: str | None = None, *, report: Repor
 
     watch = Stopwatch(report)
     folder = find_model(config)
+    now = datetime.now(UTC)
+    stamp = gate(config, folder, allow_unsigned=allow_unsigned, on=now.date())
     with watch.stage("intake"):
-        incidents, notice = load_incidents(config, complete=False)
+        incidents, simulated = load_incidents(config, complete=False)
         panel = Panel.open(folder.path / "panel").append(incidents)
+    notice = " ".join(text for text in (simulated, stamp) if text) or None
     with watch.stage("forecast"):
         cutoff = panel.n_bins if as_of is None else panel.index_at(as_of)
         model = open_bundle(folder.path / "model")
@@ -248,15 +292,30 @@ def forecast_as_of(config: RunConfig, as_of: str | None = None, *, report: Repor
     written = RunFolder(config.output, f"forecasts/{folder.run_id}/{moment}")
     written.prepare()
     paths = {name: str(path) for name, path in results.write_forecast(written, config, week, notice).items()}
-    return {
+    said = {
         "run_id": folder.run_id,
-        "run_dir": str(written.path),
         "as_of": moment,
         "forecasts": paths["forecast.parquet"],
-        "paths": {"forecast": paths["forecast.csv"], "map": paths["map.html"]},
         "notice": notice,
         "package_digest": package_digest(),
-    } | watch.cost()
+    }
+    _log_forecast(config, said, now)
+    return (
+        said
+        | {
+            "run_dir": str(written.path),
+            "paths": {"forecast": paths["forecast.csv"], "map": paths["map.html"]},
+        }
+        | watch.cost()
+    )
+
+
+def _log_forecast(config: RunConfig, said: dict[str, Any], at: datetime) -> None:
+    from tranquillite_ml.governance import log
+    from tranquillite_ml.promotion import LOG
+
+    digest = sha256(Path(said["forecasts"]).read_bytes())
+    log.append(Path(config.output) / LOG, "forecast", {"model": config.name, "sha256": digest} | said, at)
 
 
 def peak_rss_mb() -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from tranquillite_ml.cli import benchmarks, governance, looking, runs, tuning
+from tranquillite_ml.cli import benchmarks, governance, looking, promoting, runs, tuning
 from tranquillite_ml.cli.output import exit_code
 
 HELP = """Calibrated forecasts of recorded incidents per place and period, that say if they beat plain counts.
@@ -68,6 +68,15 @@ for _command, _example in (
     (runs.fit, "tranquillite fit configs/stlouis.yaml --output runs"),
     (tuning.tune, "tranquillite tune configs/stlouis.yaml --trials 50 --jobs 2"),
     (runs.forecast, "tranquillite forecast configs/stlouis.yaml --as-of 2018-12-28"),
+    (promoting.signoff, "tranquillite signoff runs/stlouis-1234 --name 'A. Martin' --decision approve …"),
+    (
+        promoting.promote,
+        "tranquillite promote runs/stlouis-1234 --to champion --by 'B. Roy, city' --reason review",
+    ),
+    (
+        promoting.reject,
+        "tranquillite reject runs/stlouis-1234 --by 'A. Martin, board' --reason 'no necessity'",
+    ),
     (looking.schema, "tranquillite schema forecasts"),
     (looking.init, "tranquillite init incidents.csv --output config.yaml"),
 ):

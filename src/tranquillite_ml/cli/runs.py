@@ -125,6 +125,10 @@ def forecast(
     config: ConfigArgument,
     *,
     as_of: AsOfOption = None,
+    allow_unsigned: Annotated[
+        bool,
+        typer.Option("--allow-unsigned", help="Use a model without a signed approval; every output says so."),
+    ] = False,
     settings: SetOption = None,
     output: OutputOption = None,
     quiet: QuietOption = False,
@@ -132,13 +136,14 @@ def forecast(
 ) -> None:
     """Forecast with the model of `run` or `fit`, from its inputs as they are now.
 
-    Records that came since are used; the model is not trained anew.
+    Records that came since are used; the model is not trained anew. The model that was promoted is used, or
+    else the newest. Exit code 4 if it was rejected, or its approval is missing, unsigned or expired.
     """
     chosen = read_config(config, settings, output)
     with at_work(quiet=quiet) as work:
         from tranquillite_ml import pipeline
 
-        found = pipeline.forecast_as_of(chosen, as_of, report=work.report)
+        found = pipeline.forecast_as_of(chosen, as_of, allow_unsigned=allow_unsigned, report=work.report)
     emit(found, as_json=as_json, show=_written)
 
 

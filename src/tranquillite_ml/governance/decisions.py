@@ -21,7 +21,7 @@ class Decision:
     ----------
     kind : {"promote", "reject"}
     model : str
-        The model, with its version.
+        Name of the model: that of its configuration.
     report_sha256, thresholds_sha256 : str
         Digests of the report it is based on, and of the thresholds that the report was judged by.
     by : str
@@ -29,6 +29,12 @@ class Decision:
     reason : str
     signoffs : tuple of str
         The sign-offs it rests on, in words.
+    run_id : str
+        The run the model is of.
+    expires : str
+        Last day on which the approvals hold, as 2026-01-31.
+    signed : bool
+        Whether every approval it rests on is proven by a signature.
     """
 
     kind: Literal["promote", "reject"]
@@ -38,6 +44,9 @@ class Decision:
     by: str
     reason: str
     signoffs: tuple[str, ...] = ()
+    run_id: str = ""
+    expires: str = ""
+    signed: bool = False
 
     def log(self, path: str | Path, at: datetime) -> str:
         """Add the decision to a log; the hash of its line.

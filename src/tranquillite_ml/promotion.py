@@ -1,0 +1,330 @@
+"""The gate: what must hold before a model is used, who said yes, and how a no stops it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from tranquillite_ml.config import load_config
+from tranquillite_ml.errors import BundleError, GateError, UsageError
+from tranquillite_ml.governance import Decision, Verified, objections, read_signoff, verify_signoff
+from tranquillite_ml.governance.log import Entry, read_log
+from tranquillite_ml.runfolder import RunFolder
+
+BLOCKING = ("C06", "C11", "C17", "C18", "C19", "C20", "C27")
+"""Checks that must not fail."""
+
+MUST_BE_ASSESSED = ("C11", "C17", "C18", "C19", "C20", "C27")
+"""Checks of which missing evidence counts as a failure."""
+
+REVIEWER = "ethics reviewer"
+"""Whose approval every promotion needs."""
+
+BEATS = "beats counts"
+LOG = "log.jsonl"
+SIGNOFFS = "signoffs"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the log says of a model: whether it may be used, and what every forecast must say of it.
+
+    Parameters
+    ----------
+    state : {"undecided", "approved", "unsigned", "expired", "rejected"}
+        ``unsigned``: approved by a named record that no signature proves.
+    run_id : str
+        The run that was decided on; empty if nothing was.
+    told : str
+        The same in words.
+    """
+
+    state: Literal["undecided", "approved", "unsigned", "expired", "rejected"]
+    run_id: str
+    told: str
+
+
+def report_digest(run: RunFolder) -> str:
+    """SHA-256 of a run's report, which a sign-off is about.
+
+    Raises
+    ------
+    UsageError
+        If the run has none.
+    """
+    path = run.path / "report.json"
+    if not path.is_file():
+        msg = (
+            f"{run.path} has no report: `tranquillite report {run.path}` writes one. Nobody can sign nothing."
+        )
+        raise UsageError(msg)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def find_run(path: str | Path) -> RunFolder:
+    """Open a finished run, unchanged since.
+
+    Raises
+    ------
+    UsageError, BundleError
+        If it is no run, unfinished, or a file was changed.
+    """
+    where = Path(path)
+    if not where.is_dir():
+        msg = f"{path} is no run's folder: give one that `tranquillite run` made, such as runs/city-1234."
+        raise UsageError(msg)
+    folder = RunFolder(where.parent, where.name)
+    if not folder.finished:
+        msg = f"{where} is an unfinished run: run the same config again to finish it."
+        raise BundleError(msg)
+    return folder
+
+
+def read_signoffs(
+    run: RunFolder,
+    report_sha256: str,
+    *,
+    on: date,
+    files: Iterable[str | Path] = (),
+    allowed_signers: str | Path | None = None,
+) -> list[Verified]:
+    """Sign-offs of a run: the given files, or those in ``signoffs/RUN`` of the output folder."""
+    given = [Path(one) for one in files] or sorted((run.output / SIGNOFFS / run.run_id).glob("*.json"))
+    return [
+        verify_signoff(read_signoff(path), report_sha256, on=on, allowed_signers=allowed_signers)
+        for path in given
+    ]
+
+
+def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool = False) -> list[str]:
+    """What speaks against promoting a run, in words; an empty list if nothing does.
+
+    A blocking check that fails, a category whose forecasts do not beat plain counts, a missing, expired or
+    rejecting sign-off, and a rejection that no later approval has answered.
+
+    Parameters
+    ----------
+    run : RunFolder
+    found : sequence of Verified
+        Its sign-offs, verified on the day.
+    on : date
+    signed : bool, default False
+        Whether an approval must be signed.
+    """
+    report = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
+    reasons = list(_failing(report["checks"]))
+    for category, verdict in run.summary()["verdict"].items():
+        if verdict["text"] != BEATS:
+            reasons.append(f"{category}: the model {_not_better(verdict['text'])} a 365-day count")
+    reasons += objections(found, [REVIEWER], signed=signed)
+    refused = _last(run.output / LOG, _model_of(run))
+    if refused is not None and refused.kind == "reject":
+        since = date.fromisoformat(refused.at[:10])
+        approvals = [one for one in found if one.record.decision == "approve" and one.record.date >= since]
+        if not any(one.holds(signed=signed) for one in approvals):
+            reasons.append(
+                f"{refused.payload['by']} rejected {refused.payload['run_id']} on {since} "
+                f"({refused.payload['reason']}), and no review has approved since"
+            )
+    return reasons
+
+
+def promote(
+    path: str | Path,
+    *,
+    alias: str = "champion",
+    by: str,
+    reason: str,
+    signoffs: Iterable[str | Path] = (),
+    allowed_signers: str | Path | None = None,
+    signed: bool = False,
+    verify: Callable[[Path], Any] | None = None,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Put a run's model into use, if nothing speaks against it; the decision is logged.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the run.
+    alias : str, default "champion"
+    by, reason : str
+        Who promotes, name and office, and why.
+    signoffs : iterable of path, optional
+        Sign-off files; those in ``signoffs/RUN`` of the output folder if none is given.
+    allowed_signers : path, optional
+        OpenSSH's allowed-signers file.
+    signed : bool, default False
+        Whether a named, unsigned approval is too little.
+    verify : callable, optional
+        Given the report's path, raises GateError if it does not follow from its own measurements.
+    now : datetime, optional
+
+    Returns
+    -------
+    dict
+        ``run_id, model, alias, version, expires, signed, log``.
+
+    Raises
+    ------
+    GateError
+        Listing what speaks against it.
+    """
+    at = now or datetime.now(UTC)
+    run = find_run(path)
+    digest = report_digest(run)
+    if verify is not None:
+        verify(run.path / "report.json")
+    found = read_signoffs(run, digest, on=at.date(), files=signoffs, allowed_signers=allowed_signers)
+    reasons = against(run, found, on=at.date(), signed=signed)
+    if reasons:
+        msg = f"{run.run_id} is not promoted:\n" + "\n".join(f"  - {one}" for one in reasons)
+        raise GateError(msg)
+    held = [one for one in found if one.record.decision == "approve" and one.holds(signed=signed)]
+    expires = min(one.record.expires for one in held)
+    version = _move(run, alias, digest)
+    decision = replace(
+        _decision("promote", run, by, reason, digest),
+        signoffs=tuple(one.told for one in held),
+        expires=expires.isoformat(),
+        signed=all(one.status == "valid" for one in held),
+    )
+    decision.log(run.output / LOG, at)
+    return {
+        "run_id": run.run_id,
+        "model": decision.model,
+        "alias": alias,
+        "version": version,
+        "expires": decision.expires,
+        "signed": decision.signed,
+        "log": str(run.output / LOG),
+    }
+
+
+def reject(path: str | Path, *, by: str, reason: str, now: datetime | None = None) -> dict[str, Any]:
+    """Record a no: the model's alias is frozen until another review, and it stops forecasting if in use.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the run.
+    by, reason : str
+        Who rejects, name and office, and why.
+
+    Returns
+    -------
+    dict
+        ``run_id, model, log``.
+    """
+    run = find_run(path)
+    decision = _decision("reject", run, by, reason, report_digest(run) if _has_report(run) else "")
+    decision.log(run.output / LOG, now or datetime.now(UTC))
+    return {"run_id": run.run_id, "model": decision.model, "log": str(run.output / LOG)}
+
+
+def chosen_run(output: str | Path, model: str) -> str | None:
+    """Run whose model was promoted last and not rejected since; None if none was."""
+    last: dict[str, Entry] = {}
+    for one in _decided(Path(output) / LOG, model):
+        last.pop(one.payload["run_id"], None)
+        last[one.payload["run_id"]] = one
+    promoted = [name for name, one in last.items() if one.kind == "promote"]
+    return promoted[-1] if promoted else None
+
+
+def standing(output: str | Path, model: str, run_id: str, *, on: date) -> Standing:
+    """What the log says of the model of a run on a day.
+
+    Parameters
+    ----------
+    output : path
+        Folder of all runs.
+    model : str
+        Name of the configuration.
+    run_id : str
+        The run whose model is to forecast.
+    on : date
+
+    Raises
+    ------
+    GateError
+        If the log is broken.
+    """
+    last = _last(Path(output) / LOG, model, run_id)
+    if last is None:
+        return Standing("undecided", "", "nobody has signed off this model")
+    said: Mapping[str, Any] = last.payload
+    if last.kind == "reject":
+        told = f"{said['by']} rejected this model on {last.at[:10]}: {said['reason']}"
+        return Standing("rejected", said["run_id"], told)
+    if on > date.fromisoformat(said["expires"]):
+        return Standing("expired", said["run_id"], f"the approval of this model expired on {said['expires']}")
+    names = "; ".join(said["signoffs"])
+    if said["signed"]:
+        return Standing("approved", said["run_id"], f"approved until {said['expires']}: {names}")
+    return Standing("unsigned", said["run_id"], f"approved until {said['expires']}, unsigned: {names}")
+
+
+def _failing(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    status = {one["id"]: one for one in checks}
+    for name in BLOCKING:
+        found = status.get(name, {"status": "NOT_ASSESSABLE", "title": "not in the report", "missing": []})
+        if found["status"] == "FAIL":
+            yield f"{name} ({found['title']}): FAIL"
+        elif found["status"] == "NOT_ASSESSABLE" and name in MUST_BE_ASSESSED:
+            lacks = ", ".join(found.get("missing", [])) or "evidence"
+            told = f"{name} ({found['title']}): not assessable, which counts as a failure here"
+            yield f"{told} (missing: {lacks})"
+
+
+def _not_better(text: str) -> str:
+    return "does not beat" if text == "does not" else "cannot be told to beat"
+
+
+def _model_of(run: RunFolder) -> str:
+    return load_config(run.path / "config.yaml").name
+
+
+def _has_report(run: RunFolder) -> bool:
+    return (run.path / "report.json").is_file()
+
+
+def _decision(
+    kind: Literal["promote", "reject"], run: RunFolder, by: str, reason: str, digest: str
+) -> Decision:
+    thresholds = ""
+    if digest:
+        report = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
+        thresholds = report["thresholds"]["sha256"]
+    return Decision(kind, _model_of(run), digest, thresholds, by, reason, run_id=run.run_id)
+
+
+def _decided(log: Path, model: str) -> list[Entry]:
+    """Promotions and rejections of a model, oldest first; a broken log is refused."""
+    if not log.exists():
+        return []
+    decided = [one for one in read_log(log) if one.kind in {"promote", "reject"}]
+    return [one for one in decided if one.payload["model"] == model]
+
+
+def _last(log: Path, model: str, run_id: str | None = None) -> Entry | None:
+    about = [one for one in _decided(log, model) if run_id in {None, one.payload["run_id"]}]
+    return about[-1] if about else None
+
+
+def _move(run: RunFolder, alias: str, digest: str) -> str:
+    from tranquillite_ml.tracking import default_uri, move_alias
+
+    config = load_config(run.path / "config.yaml")
+    tracked = run.summary().get("mlflow_run_id")
+    if tracked is None:
+        msg = f"{run.run_id} was not tracked, so the registry has no model of it: run it without --no-track."
+        raise UsageError(msg)
+    uri = config.tracking.uri or default_uri(run.output)
+    tags = {"run_id": run.run_id, "report_sha256": digest}
+    return move_alias(uri, config.name, alias, tracked, tags)

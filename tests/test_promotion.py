@@ -1,0 +1,231 @@
+"""The gate: each thing that speaks against a promotion does, and a no stops a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tranquillite_ml import promotion
+from tranquillite_ml.config import load_config
+from tranquillite_ml.errors import BundleError, GateError, UsageError
+from tranquillite_ml.governance import SignOff, load_thresholds, write_signoff
+from tranquillite_ml.governance.log import read_log
+from tranquillite_ml.runfolder import RunFolder
+from tranquillite_ml.tracking import alias_version, default_uri, log_run
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+LATER = datetime(2026, 3, 5, 9, tzinfo=UTC)
+MakeRun = Callable[..., RunFolder]
+
+
+def checks(**statuses: str) -> list[dict[str, Any]]:
+    known = load_thresholds().checks
+    return [
+        {"id": name, "title": known[name].title, "status": statuses.get(name, "PASS"), "missing": []}
+        for name in known
+    ]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    def make(run_id: str = "city-1", verdict: str = "beats counts", **statuses: str) -> RunFolder:
+        run = RunFolder(tmp_path, run_id)
+        run.prepare()
+        config = load_config("smoke", [f"output={tmp_path}", "name=city"])
+        run.write_text("config.yaml", config.to_yaml())
+        bundle = run.write_text("model/model.json", json.dumps({"run": run_id}))
+        run.write_json("report.json", {"checks": checks(**statuses), "thresholds": {"sha256": "a" * 64}})
+        uri = default_uri(tmp_path)
+        logged = log_run(
+            uri=uri,
+            experiment="city",
+            run_name=run_id,
+            params={},
+            metrics={},
+            artifacts=[(bundle.parent, "model")],
+        )
+        run.commit({"verdict": {"noise": {"text": verdict}}, "mlflow_run_id": logged})
+        return run
+
+    return make
+
+
+def sign(
+    run: RunFolder, decision: str = "approve", *, on: str = "2026-03-01", until: str = "2026-09-01"
+) -> Path:
+    beside = run.output / promotion.SIGNOFFS / run.run_id
+    beside.mkdir(parents=True, exist_ok=True)
+    record = SignOff(
+        role=promotion.REVIEWER,
+        name="A. Martin",
+        decision=decision,
+        date=on,
+        expires=until,
+        reason="read in full",
+        report_sha256=promotion.report_digest(run),
+    )
+    return write_signoff(record, beside / f"{len(list(beside.iterdir()))}.json")
+
+
+def promote(run: RunFolder, **params: Any) -> dict[str, Any]:
+    return promotion.promote(run.path, by="B. Roy, city", reason="review of March", **({"now": NOW} | params))
+
+
+def test_a_promotion_moves_the_alias_and_is_logged(make_run: MakeRun) -> None:
+    run = make_run()
+    sign(run)
+    done = promote(run)
+    assert (done["alias"], done["expires"], done["signed"]) == ("champion", "2026-09-01", False)
+    found = alias_version(default_uri(run.output), "city", "champion")
+    assert found == (done["version"], run.summary()["mlflow_run_id"])
+    (entry,) = read_log(run.output / promotion.LOG)
+    assert entry.kind == "promote"
+    assert entry.payload["report_sha256"] == promotion.report_digest(run)
+    assert promotion.chosen_run(run.output, "city") == run.run_id
+
+
+def test_the_alias_moves_to_the_next_run_and_back(make_run: MakeRun) -> None:
+    first, second = make_run("city-1"), make_run("city-2")
+    for run in (first, second):
+        sign(run)
+    one = promote(first)["version"]
+    two = promote(second)["version"]
+    assert one != two
+    assert promote(first)["version"] == one
+    found = alias_version(default_uri(first.output), "city", "champion")
+    assert found is not None
+    assert found[0] == one
+
+
+@pytest.mark.parametrize("check", promotion.BLOCKING)
+def test_a_blocking_check_that_fails_stops_it(make_run: MakeRun, check: str) -> None:
+    run = make_run(**{check: "FAIL"})
+    sign(run)
+    with pytest.raises(GateError, match=f"{check} .*: FAIL"):
+        promote(run)
+    assert alias_version(default_uri(run.output), "city", "champion") is None
+    assert not (run.output / promotion.LOG).exists()
+
+
+def test_missing_evidence_is_no_pass_where_it_counts(make_run: MakeRun) -> None:
+    run = make_run(C19="NOT_ASSESSABLE", C06="NOT_ASSESSABLE", C01="FAIL")
+    sign(run)
+    with pytest.raises(GateError) as stopped:
+        promote(run)
+    assert "C19" in str(stopped.value)
+    assert "C06" not in str(stopped.value)
+    assert "C01" not in str(stopped.value)  # a reviewer judges it; it does not block by itself
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"), [("does not", "does not beat"), ("cannot tell", "cannot be told")]
+)
+def test_a_model_that_does_not_beat_counts_is_stopped(make_run: MakeRun, verdict: str, words: str) -> None:
+    run = make_run(verdict=verdict)
+    sign(run)
+    with pytest.raises(GateError, match=words):
+        promote(run)
+
+
+def test_no_sign_off_an_expired_one_or_one_from_the_future(make_run: MakeRun) -> None:
+    run = make_run()
+    with pytest.raises(GateError, match="no approval by the ethics reviewer"):
+        promote(run)
+    sign(run, until="2026-03-01")
+    with pytest.raises(GateError, match="expired on 2026-03-01"):
+        promote(run)
+    sign(run, on="2026-04-01")
+    with pytest.raises(GateError, match="later than 2026-03-02"):
+        promote(run)
+    sign(run)
+    assert promote(run)["run_id"] == run.run_id
+
+
+def test_a_named_record_is_too_little_where_signatures_are_asked_for(make_run: MakeRun) -> None:
+    run = make_run()
+    sign(run)
+    with pytest.raises(GateError, match="not signed"):
+        promote(run, signed=True)
+
+
+def test_a_rejecting_reviewer_stops_it(make_run: MakeRun) -> None:
+    run = make_run()
+    sign(run)
+    sign(run, "reject")
+    with pytest.raises(GateError, match="reject"):
+        promote(run)
+
+
+def test_a_no_freezes_the_alias_until_a_later_review(make_run: MakeRun) -> None:
+    first, second = make_run("city-1"), make_run("city-2")
+    sign(first)
+    sign(second)
+    promote(first)
+    promotion.reject(
+        first.path, by="A. Martin, board", reason="no necessity", now=datetime(2026, 3, 3, tzinfo=UTC)
+    )
+    assert promotion.chosen_run(first.output, "city") is None
+    assert promotion.standing(first.output, "city", "city-1", on=LATER.date()).state == "rejected"
+    with pytest.raises(GateError, match=r"A\. Martin, board rejected city-1 on 2026-03-03"):
+        promote(second, now=LATER)
+    sign(second, on="2026-03-04")
+    assert promote(second, now=LATER)["run_id"] == "city-2"
+    assert promotion.chosen_run(first.output, "city") == "city-2"
+
+
+def test_a_run_can_be_rejected_without_a_report(make_run: MakeRun) -> None:
+    run = make_run()
+    (run.path / "report.json").unlink()
+    run.commit(run_summary := {"verdict": {}, "mlflow_run_id": None})
+    done = promotion.reject(run.path, by="A. Martin, board", reason="no report", now=NOW)
+    assert done["model"] == "city"
+    assert run_summary["verdict"] == {}
+
+
+@pytest.mark.parametrize(
+    ("on", "state"), [(date(2026, 9, 1), "unsigned"), (date(2026, 9, 2), "expired"), (NOW.date(), "unsigned")]
+)
+def test_an_approval_holds_to_its_last_day(make_run: MakeRun, on: date, state: str) -> None:
+    run = make_run()
+    sign(run)
+    promote(run)
+    assert promotion.standing(run.output, "city", run.run_id, on=on).state == state
+    assert promotion.standing(run.output, "city", "city-9", on=on).state == "undecided"
+
+
+def test_a_changed_report_is_another_report(make_run: MakeRun) -> None:
+    run = make_run()
+    sign(run)
+    path = run.path / "report.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("PASS", "PASS ", 1), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"report\.json"):
+        promote(run)
+
+
+def test_a_report_that_does_not_follow_from_its_measurements_is_refused(make_run: MakeRun) -> None:
+    def verify(path: Path) -> None:
+        msg = f"{path.name}: C03 should be FAIL"
+        raise GateError(msg)
+
+    run = make_run()
+    sign(run)
+    with pytest.raises(GateError, match="C03 should be FAIL"):
+        promote(run, verify=verify)
+
+
+def test_what_is_no_run_or_has_no_report(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run's folder"):
+        promotion.promote(tmp_path / "nothing", by="x", reason="y")
+    (tmp_path / "half").mkdir()
+    with pytest.raises(BundleError, match="unfinished"):
+        promotion.promote(tmp_path / "half", by="x", reason="y")
+    run = make_run()
+    (run.path / "report.json").unlink()
+    run.commit({"verdict": {}, "mlflow_run_id": None})
+    with pytest.raises(UsageError, match="has no report"):
+        promote(run)
