@@ -7,7 +7,6 @@ the truth about what happened.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 _HOMES = {
@@ -66,20 +65,27 @@ _HOMES = {
     "read_forecasts": "forecasts",
     "read_incidents": "intake",
     "reliability_curve": "evaluation",
+    "reporting_delay": "intake",
     "resolution_sensitivity": "evaluation",
     "run": "pipeline",
     "score": "evaluation",
     "simulate_city": "city",
+    "simulate_feedback": "simulation",
+    "simulate_underreporting": "simulation",
     "verdict": "evaluation",
     "what_if": "explanation",
 }
 _ROOMS = ("errors", "plots")
 
 __all__ = sorted([*_HOMES, *_ROOMS])  # noqa: PLE0605 - sorted, and resolved when asked for
-__version__ = version("tranquillite-ml")
+__version__: str
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # it takes as long as all the rest
+
+        return version("tranquillite-ml")
     if name in _ROOMS:
         return import_module(f"tranquillite_ml.{name}")
     if name in _HOMES:

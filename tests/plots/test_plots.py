@@ -174,3 +174,22 @@ def test_importing_plots_does_not_import_matplotlib() -> None:
         "import sys, tranquillite_ml.plots, tranquillite_ml.evaluation; sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_reporting_delay_draws_a_curve_and_a_band_for_each_group() -> None:
+    table = pd.DataFrame(
+        {
+            "group": ["<a>", "<a>", "b", "b"],
+            "days": [1.0, 7.0, 1.0, 7.0],
+            "share": [0.2, 0.9, 0.5, 1.0],
+            "lower": [0.1, 0.8, 0.4, 1.0],
+            "upper": [0.3, 1.0, 0.6, 1.0],
+            "n": [40, 40, 60, 60],
+        }
+    )
+    ax = plots.reporting_delay(table)
+    drawn(ax)
+    assert [line.get_label() for line in ax.get_lines()] == ["<a>", "b"]
+    assert "n = 100" in ax.get_xlabel()
+    with pytest.raises(UsageError, match="lacks"):
+        plots.reporting_delay(table[["group"]])

@@ -168,17 +168,32 @@ class Incidents:
             if name not in self.origins:
                 msg = f"there is no category {name!r}.{nearest(name, self.origins)}"
                 raise UsageError(msg)
-        keep = self.table["category"].isin(wanted).to_numpy(dtype=bool)
+        return self._kept(self.table["category"].isin(wanted).to_numpy(dtype=bool))
+
+    def known_at(self, moment: pd.Timestamp) -> Incidents:
+        """Give the accepted incidents that were known at a moment: that had occurred and been reported.
+
+        Parameters
+        ----------
+        moment : Timestamp
+            With a time zone. What was reported exactly then is known.
+        """
+        since = self.table["occurred_at"]
+        if "reported_at" in self.table:
+            since = self.table["reported_at"].fillna(since)
+        known = (since <= moment) & (self.table["occurred_at"] < moment)
+        return self._kept(known.to_numpy(dtype=bool))
+
+    def _kept(self, keep: NDArray[np.bool_]) -> Incidents:
+        """Some of the accepted rows, as incidents of their own."""
         table = self.table[keep].reset_index(drop=True)
         table["category"] = table["category"].cat.remove_unused_categories()
-        none = {"quarantine": self.quarantine.iloc[:0], "problems": self.problems.iloc[:0]}
-        origins = {name: self.origins[name] for name in sorted(wanted)}
-        funnel = Funnel(len(table), len(table), 0)
         return Incidents(
             table=table,
-            **none,
-            funnel=funnel,
-            origins=origins,
+            quarantine=self.quarantine.iloc[:0],
+            problems=self.problems.iloc[:0],
+            funnel=Funnel(len(table), len(table), 0),
+            origins={name: self.origins[name] for name in table["category"].cat.categories},
             tz=self.tz,
             time_precision=self.time_precision,
             ids_given=self.ids_given[keep],
