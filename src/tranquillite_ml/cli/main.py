@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from tranquillite_ml.cli import benchmarks, governance, looking, promoting, runs, tuning
+from tranquillite_ml.cli import benchmarks, governance, looking, promoting, runs, simulating, tuning
+from tranquillite_ml.cli.interrupts import interrupts_as_errors
 from tranquillite_ml.cli.output import exit_code
 
 HELP = """Calibrated forecasts of recorded incidents per place and period, that say if they beat plain counts.
@@ -25,7 +26,8 @@ class CarefulCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with interrupts_as_errors():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort):
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -105,6 +107,19 @@ _log = typer.Typer(
 _log.command(cls=CarefulCommand, epilog="Example: tranquillite log verify runs/log.jsonl")(governance.verify)
 _log.command(cls=CarefulCommand, epilog="Example: tranquillite log show log.jsonl --last 5")(governance.show)
 app.add_typer(_log, name="log")
+
+_simulate = typer.Typer(
+    help="Simulate what a forecast does to its own records: feedback, underreporting.",
+    epilog="Example: tranquillite simulate feedback configs/stlouis.yaml",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+for _simulating, _how in (
+    (simulating.feedback, "tranquillite simulate feedback configs/stlouis.yaml --runs 20 --json"),
+    (simulating.underreporting, "tranquillite simulate underreporting configs/stlouis.yaml --output runs"),
+):
+    _simulate.command(cls=CarefulCommand, epilog=f"Example: {_how}")(_simulating)
+app.add_typer(_simulate, name="simulate")
 
 
 def main() -> None:

@@ -85,6 +85,8 @@ def _lines() -> Callable[[str, int, int], None]:
             say(f"{at}  {STAGES.get(what, what)}")
         elif what == "trials":
             say(f"{at}    trial {done} of {total}")
+        elif ":" in what and done == total:  # a simulation: its steps are weeks or scenarios
+            say(f"{at}    {clean(what)}: done")
         elif what not in STAGES and done == total:
             say(f"{at}    {what}: {total} {'fold' if total == 1 else 'folds'}")
 

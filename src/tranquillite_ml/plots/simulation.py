@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_BANDS = ("included", "excluded")  # with all of them, none could be told apart
 _KEYS = ["arm", "discovery", "week", "n_runs"]
 
 
@@ -28,7 +29,7 @@ def amplification(table: pd.DataFrame, ax: Axes | None = None, *, group: str | N
     ax : Axes, optional
         Where to draw; a new figure without it.
     group : str, optional
-        The group whose share moves most in any arm if not given.
+        The group that moves most clearly in any arm if not given.
 
     Returns
     -------
@@ -40,27 +41,41 @@ def amplification(table: pd.DataFrame, ax: Axes | None = None, *, group: str | N
         If the table lacks columns, or there is no such group.
     """
     check_table(table, [*_KEYS, "group", "amplification", "lower", "upper"], "simulate_feedback (its table)")
-    highest = table["discovery"].max()
-    table = table[table["discovery"].isin([0, highest])]
-    if group is None:
-        last = table[table["week"] == table["week"].max()].set_index("group")["amplification"]
-        moved = np.log(last[last > 0]).abs()
-        group = str(table["group"].iloc[0] if moved.empty else moved.idxmax())
-    table = table[table["group"] == check_in(group, table["group"].unique(), "group")]
+    table = table[table["discovery"].isin([0, table["discovery"].max()])]
+    group = _clearest(table) if group is None else check_in(group, table["group"].unique(), "group")
+    table = table[table["group"] == group]
     ax = axes(ax, width=7.6)
-    names = {key: _name(*key) for key in zip(table["arm"], table["discovery"], strict=True)}
-    looks = styles(names)
-    for key, name in names.items():
-        rows = table[(table["arm"] == key[0]) & (table["discovery"] == key[1])]
-        ax.fill_between(
-            rows["week"], rows["lower"], rows["upper"], color=looks[key]["color"], alpha=0.12, lw=0
-        )
-        ax.plot(rows["week"], rows["amplification"], label=name, markevery=8, **looks[key])
-    return _finish(ax, table, f"exposure of {safe_name(group)} over that of week 0\n(1: nothing moves)")
+    looks = _looks(table)
+    for (arm, discovery), rows in table.groupby(["arm", "discovery"], sort=False):
+        look = looks[arm]
+        if arm in _BANDS:
+            band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+            ax.fill_between(rows["week"], rows["lower"], rows["upper"], **band)
+        ax.plot(rows["week"], rows["amplification"], label=_name(arm, discovery), markevery=8, **look)
+    return _finish(ax, table, f"exposure over that of week 0\n{safe_name(group)}")
+
+
+def _clearest(table: pd.DataFrame) -> str:
+    """Group that has moved most at the end in any arm, as measured by its interval."""
+    last = table[(table["week"] == table["week"].max()) & (table["lower"] > 0)]
+    if last.empty:
+        return str(table["group"].iloc[0])
+    width = np.log(last["upper"] / last["lower"])
+    clear = np.log(last["amplification"]).abs() / width.clip(lower=1e-9)
+    return str(last.loc[clear.idxmax(), "group"])
+
+
+def _looks(table: pd.DataFrame) -> dict[Any, dict[str, Any]]:
+    """Look of each arm; the one with nothing found is dotted and on top, because others coincide with it."""
+    looks = styles(table["arm"])
+    none = table.loc[table["discovery"] == 0, "arm"].unique()
+    return looks | {arm: {"color": "black", "linestyle": ":", "zorder": 3} for arm in none}
 
 
 def inflation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Expected count of the flagged places over their true rate, week by week, by arm and discovery rate.
+
+    All discovery rates are drawn where finds are included; in the other arms the highest.
 
     Parameters
     ----------
@@ -80,10 +95,11 @@ def inflation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     check_table(table, [*_KEYS, "inflation"], "simulate_feedback (its places)")
     ax = axes(ax, width=7.6)
-    looks = styles(table["arm"])
-    shares = sorted(table.loc[table["discovery"] > 0, "discovery"].unique())
+    looks = _looks(table)
+    shares = sorted(table["discovery"].unique())
+    table = table[(table["arm"] == "included") | table["discovery"].isin([0, shares[-1]])]
     for (arm, discovery), rows in table.groupby(["arm", "discovery"], sort=False):
-        width = 1.0 + 0.9 * (shares.index(discovery) if discovery else 0)
+        width = 1.0 + 0.7 * shares.index(discovery)
         label = _name(arm, discovery)
         ax.plot(rows["week"], rows["inflation"], label=label, markevery=8, linewidth=width, **looks[arm])
     return _finish(ax, table, "expected count of patrolled places\nover their true rate (best 1)")
