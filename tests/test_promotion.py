@@ -123,7 +123,7 @@ def test_missing_evidence_is_no_pass_where_it_counts(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"), [("does not", "does not beat"), ("cannot tell", "cannot be told")]
+    ("verdict", "words"), [("does not beat counts", "does not beat"), ("cannot tell", "cannot be told")]
 )
 def test_a_model_that_does_not_beat_counts_is_stopped(make_run: MakeRun, verdict: str, words: str) -> None:
     run = make_run(verdict=verdict)

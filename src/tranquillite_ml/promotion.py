@@ -283,7 +283,7 @@ def _failing(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 
 def _not_better(text: str) -> str:
-    return "does not beat" if text == "does not" else "cannot be told to beat"
+    return "does not beat" if text.startswith("does not") else "cannot be told to beat"
 
 
 def _model_of(run: RunFolder) -> str:
