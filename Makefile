@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench docs clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,8 +23,12 @@ check: $(READY)  ## style, types, layers, spelling, words
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-bench: $(READY)  ## speed, memory and accuracy, side by side with a peer or a limit
+bench: $(READY)  ## speed, memory and accuracy, side by side with a peer or a limit: half an hour
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python experiments/bench
 
+docs: $(READY)  ## the pages that are made from the code
+	$(BIN)/python docs/make_pages.py
+
 clean:
-	rm -rf .venv demo-run runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo-run runs bench-results .pytest_cache .mypy_cache .ruff_cache

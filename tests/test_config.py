@@ -249,9 +249,11 @@ def test_nothing_of_a_tag_is_executed(tmp_path):
         ("backtest: {first_cutoff: 20180105}", "expected a date"),
         ("backtest: {first_cutoff: 2018-01-05 12:00}", "expected a date"),
         ("audit: {groups: {path: tracts.geojson}}", "audit.groups.column: expected a value"),
+        ("audit: {groups: {path: t.geojson, column: q, quantiles: 1}}", "audit.groups.quantiles"),
+        ("audit: {groups: {path: t.geojson, column: q, resident: n}}", "Did you mean 'residents'?"),
         ("governance: {file: g.yaml}", "unknown key 'file' in governance"),
         ("output: ''", "output: expected text that is not empty"),
-        ("output: s3://bucket/runs", "addresses and databases are not yet supported"),
+        ("output: s3://bucket/runs", "expected a file or folder of this machine"),
         ("tracking: {url: x}", "Did you mean 'uri'?"),
     ],
 )  # fmt: skip
@@ -273,8 +275,10 @@ def test_a_wrong_key_or_value_is_named_with_what_was_expected(addition, told):
         ("  path: incidents.csv\n", "", "exactly one of `path` (files) and `simulate`"),
         ("path: incidents.csv", "path: incidents.csv\n  simulate: {}", "exactly one of"),
         ("path: incidents.csv", "simulate: {}", "incidents.tz: this is about files"),
-        ("path: incidents.csv", "path: sqlite:///x.db", "incidents.path: expected a file or folder"),
-        ("path: incidents.csv", "path: x\n  query: select 1", "incidents.query: reading from a database"),
+        ("path: incidents.csv", "path: sqlite:///x.db", "incidents.query: a database's address in `path`"),
+        ("path: incidents.csv", "path: x\n  query: select 1", "incidents.query: a database's address in"),
+        ("path: incidents.csv", "path: mysql://a:hush@b/c", "got 'mysql://a:***@b/c': databases of kind"),
+        ("path: incidents.csv", "path: https://x.org/a", "`tranquillite fetch` brings a portal's data"),
         ("path: incidents.csv", "path: x\n  columns: {latt: y}", "Did you mean 'lat'?"),
         ("path: incidents.csv", "path: x\n  duplicates: kep", "Did you mean 'keep'?"),
         ("path: incidents.csv", "path: x\n  where: {ok: []}", "incidents.where.ok: expected a value or"),
@@ -566,3 +570,15 @@ def test_secrets_are_hidden_in_errors():
     assert "hush" not in refusal(
         BASE, ["tracking.password.x=hush", "tracking.password.y.z=1", "tracking.uri=[hush"]
     )
+
+
+def test_who_asks_a_database_changes_nothing_that_is_read():
+    def config(path):
+        text = BASE.replace("path: incidents.csv", f"path: {path}\n  query: select * from incidents")
+        return RunConfig.from_yaml(text)
+
+    ana, bob = config("postgresql://ana:hush@db/city"), config("postgresql://bob:psst@db/city")
+    assert ana.digest() == bob.digest() != config("postgresql://ana:hush@db/town").digest()
+    for told in (ana.to_yaml(hide_secrets=True), str(ana.flat())):
+        assert "hush" not in told
+        assert "select * from incidents" in told

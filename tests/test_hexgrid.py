@@ -34,6 +34,35 @@ def test_rings_are_symmetric_and_disjoint() -> None:
     assert sum(rings).max() == 1
 
 
+@pytest.mark.parametrize(("lat", "lng"), [(43.29, 5.37), (38.63, -90.25), (-33.87, 151.21), (1.29, 103.85)])
+def test_rings_on_a_lattice_are_those_of_disks(lat: float, lng: float) -> None:
+    centre = h3.latlng_to_cell(lat, lng, 9)
+    cells = np.array(h3.grid_disk(centre, 9))
+    grid = HexGrid(cells[np.random.default_rng(0).random(len(cells)) < 0.6].tolist())  # with holes
+    assert grid._lattice is not None
+    for k in range(6):
+        assert pairs(grid._pairs_by_lattice(k)) == pairs(grid._pairs_by_disk(k))
+
+
+def test_rings_on_a_lattice_hold_beside_a_pentagon() -> None:
+    pentagon = h3.get_pentagons(0)[0]
+    beside = min(set(h3.grid_disk(pentagon, 1)) - {pentagon})
+    grid = HexGrid(h3.cell_to_children(beside, 3))
+    for k in (1, 3, 12):
+        assert pairs(grid._pairs_by_lattice(k)) == pairs(grid._pairs_by_disk(k))
+
+
+def test_a_grid_over_several_base_cells_is_no_lattice() -> None:
+    assert HexGrid(h3.get_res0_cells()[:9])._lattice is None
+    assert HexGrid([PENTAGON])._lattice is None
+
+
+def pairs(found: tuple[np.ndarray, np.ndarray]) -> set[tuple[int, int]]:
+    rows, columns = found
+    assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == len(rows)
+    return set(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
 def test_areas_are_the_true_areas() -> None:
     grid = HexGrid(["89396818d33ffff", PENTAGON.replace(PENTAGON, "89396818d37ffff")])
     assert grid.area_km2.tolist() == [h3.cell_area(cell, unit="km^2") for cell in grid.names()]

@@ -7,18 +7,26 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
+from common import Bar, figure
 
 from tranquillite_ml.explanation.contributions import Term, learnt_terms
 from tranquillite_ml.forecasters import LightGBMForecaster
 from tranquillite_ml.target import Target
 
 N_ROWS, N_FEATURES, N_TREES, LEAVES = 10_000, 100, 500, 15
-MUST_S = 15.0
+
+BARS = {
+    "seconds": Bar(
+        f"contributions, {N_ROWS:,} rows × {N_FEATURES} features × {N_TREES} trees of {LEAVES} leaves",
+        "s",
+        most=15,
+    ),
+    "error": Bar(f"sum of contributions less score, greatest of {N_ROWS:,} rows", "log rate", most=1e-6),
+}
 
 
-def rows() -> list[dict[str, Any]]:
-    """Figures as dicts of what, measured, unit, must, ok and note."""
+def measure() -> dict[str, Any]:
+    """Figures by the names of `BARS`."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
     outcome = rng.poisson(np.exp(values[:, :10].sum(axis=1) * 0.2))
@@ -31,18 +39,5 @@ def rows() -> list[dict[str, Any]]:
     amounts, base = learnt_terms(model, "simulated", values, table)
     seconds = time.perf_counter() - start
     error = float(np.abs(base + amounts.sum(axis=1) - booster.predict(values, raw_score=True)).max())
-    size = f"{N_ROWS:,} rows × {N_FEATURES} features × {booster.num_trees()} trees of {LEAVES} leaves"
-    return [
-        _row(f"contributions, {size}", seconds, "s", MUST_S, "on the wall clock, all cores"),
-        _row("sum of contributions less score", error, "log rate", 1e-6, f"greatest of {N_ROWS:,} rows"),
-    ]
-
-
-def _row(what: str, measured: float, unit: str, must: float, note: str) -> dict[str, Any]:
-    found = {"what": what, "measured": measured, "unit": unit, "must": f"≤ {must:.3g}"}
-    return found | {"ok": measured <= must, "note": note}
-
-
-if __name__ == "__main__":
-    with pd.option_context("display.width", 200, "display.max_columns", None, "display.max_colwidth", 80):
-        print(pd.DataFrame(rows()).to_string(index=False))
+    note = f"{booster.num_trees()} trees, all cores"
+    return {"seconds": figure(seconds, note=note), "error": figure(error)}

@@ -7,46 +7,66 @@ differ: read the figures as orders.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from common import DATA, Bar, cpu_seconds, figure
 
 from tranquillite_ml.processes import fit_hawkes, hawkes_estimates, rescaled_test, simulate_hawkes
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference"
+REFERENCE = DATA / "reference"
 N_INCIDENTS = 124_000
 N_CELLS, DAYS = 1_600, 3_650
 THETA, OMEGA = 0.4, 0.2
 PEER_S = 32.0
 
 
-def rows() -> list[dict[str, Any]]:
-    """Figures as dicts of what, measured, unit, must, ok and note."""
+SIZE = f"{N_INCIDENTS:,} simulated incidents in {N_CELLS:,} cells"
+KINDS = ("plain", "edge_corrected")
+
+BARS = {
+    "fit": Bar(
+        f"self-exciting fit, {SIZE}, until it has converged",
+        "CPU s",
+        most=2,
+        elsewhere=f"open_cp {PEER_S:g} s",
+    ),
+    "steps": Bar(f"self-exciting fit, {SIZE}, 100 steps", "CPU s", most=2, elsewhere=f"open_cp {PEER_S:g} s"),
+    "planted": Bar(f"planted theta and omega, {SIZE}, greatest relative difference", "", most=0.1),
+    "rescaled": Bar(
+        "rescaled time, distance to the exponential law, in its 1 % critical distances", "", most=1
+    ),
+    **{
+        f"agreement_{kind}": Bar(
+            f"agreement with open_cp, {kind}, theta, omega and mu, relative", "", most=1e-3
+        )
+        for kind in KINDS
+    },
+}
+
+
+def measure() -> dict[str, Any]:
+    """Figures by the names of `BARS`."""
     total = (1 - THETA) * N_INCIDENTS / DAYS
     mu = np.random.default_rng(0).gamma(0.5, 1, N_CELLS)
     times, cells = simulate_hawkes(mu * (total / mu.sum()), THETA, OMEGA, duration=DAYS)
     kind = {"n_cells": N_CELLS, "duration": DAYS}
     fitted = fit_hawkes(times, cells, **kind)
-    seconds = _seconds(lambda: fit_hawkes(times, cells, **kind))
-    many = _seconds(lambda: fit_hawkes(times, cells, steps=100, tolerance=-np.inf, **kind))
+    seconds = cpu_seconds(lambda: fit_hawkes(times, cells, **kind))
+    many = cpu_seconds(lambda: fit_hawkes(times, cells, steps=100, tolerance=-np.inf, **kind))
     table = hawkes_estimates(fitted, times, cells).set_index("parameter")
     off = max(abs(fitted.theta / THETA - 1), abs(fitted.omega / OMEGA - 1))
     found = rescaled_test(fitted, times, cells)
-    size = f"{len(times):,} simulated incidents in {N_CELLS:,} cells"
     said = f"theta {_said(table, 'theta')}, omega {_said(table, 'omega')}"
-    note = f"{len(fitted.trace)} steps; open_cp took {PEER_S:g} s for a forecast"
-    rescaled = f"distance {found.statistic:.4f} to the exponential law, p {found.p_value:.2f}, n {found.n:,}"
-    return [
-        _row(f"fit, {size}, until it has converged", seconds, "s", 2.0, note),
-        _row(f"fit, {size}, 100 steps", many, "s", 2.0, f"{PEER_S / many:.0f} times as fast as open_cp"),
-        _row(f"planted values, {size}", off, "relative", 0.1, said),
-        _row(f"rescaled time, {size}", found.statistic, "distance", 1.63 / np.sqrt(found.n), rescaled),
-        *_agreement(),
-    ]
+    rescaled = f"distance {found.statistic:.4f}, p {found.p_value:.2f}, n {found.n:,}"
+    return {
+        "fit": figure(seconds, note=f"{len(fitted.trace)} steps"),
+        "steps": figure(many),
+        "planted": figure(off, note=said),
+        "rescaled": figure(found.statistic / (1.63 / np.sqrt(found.n)), note=rescaled),
+        **_agreement(),
+    }
 
 
 def _said(table: pd.DataFrame, name: str) -> str:
@@ -54,39 +74,18 @@ def _said(table: pd.DataFrame, name: str) -> str:
     return f"{row['value']:.3f} ({row['lower']:.3f} to {row['upper']:.3f})"
 
 
-def _row(what: str, measured: float, unit: str, must: float, note: str) -> dict[str, Any]:
-    return {
-        "what": what,
-        "measured": measured,
-        "unit": unit,
-        "must": f"≤ {must:.3g}",
-        "ok": bool(measured <= must),
-        "note": note,
-    }
-
-
-def _seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    """Processor seconds, which other programs on the machine change less than the clock on the wall."""
-    taken = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        taken.append(time.process_time() - start)
-    return min(taken)
-
-
 def _events() -> tuple[np.ndarray, np.ndarray]:
     events = pd.read_parquet(REFERENCE / "hawkes_events.parquet")
     return events["t_days"].to_numpy(), np.unique(events["cell"], return_inverse=True)[1]
 
 
-def _agreement() -> list[dict[str, Any]]:
+def _agreement() -> dict[str, Any]:
     """Greatest relative difference to what open_cp printed."""
     if not REFERENCE.is_dir():
-        return []
+        return {}
     expected = json.loads((REFERENCE / "hawkes_expected.json").read_text())
     times, cells = _events()
-    found = []
+    found = {}
     for kind, values in expected.items():
         fitted = fit_hawkes(
             times,
@@ -100,8 +99,7 @@ def _agreement() -> list[dict[str, Any]]:
         )
         ours = np.array([fitted.theta, fitted.omega, fitted.mu.sum()])
         off = np.abs(ours / list(values.values()) - 1).max()
-        note = f"theta, omega and mu of {len(times):,} incidents after 100 steps"
-        found.append(_row(f"agreement, {kind}", float(off), "relative", 1e-3, note))
+        found[f"agreement_{kind}"] = figure(off, note=f"{len(times):,} incidents, 100 steps")
     return found
 
 
@@ -120,7 +118,4 @@ def memory_without_doubtful() -> str:
 
 
 if __name__ == "__main__":
-    with pd.option_context("display.width", 200, "display.max_columns", None, "display.max_colwidth", 90):
-        print(pd.DataFrame(rows()).to_string(index=False))
-    if REFERENCE.is_dir():
-        print(memory_without_doubtful())
+    print(memory_without_doubtful())

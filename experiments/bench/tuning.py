@@ -1,4 +1,4 @@
-"""Tuning: what the study itself costs a trial, and what drawing rows once saves. Run: python experiments/bench/tuning.py"""
+"""Tuning: what the study itself costs a trial, and what drawing rows once saves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from common import Bar, figure
 
 from tranquillite_ml.city import simulate_city
 from tranquillite_ml.features import FeatureSet
@@ -25,43 +27,32 @@ SPACE = {
 }
 
 
-def rows() -> list[dict[str, Any]]:
-    """One row a measurement: what, measured, unit, must, ok, note."""
-    found = []
+SIZE = f"{TRIALS} trials of {FOLDS} folds"
+STORES = ("journal", "SQLite")
+
+BARS = {
+    **{
+        f"trial_{kind}": Bar(f"study machinery a trial, {kind}, {SIZE}", "CPU ms", most=100)
+        for kind in STORES
+    },
+    **{f"reopen_{kind}": Bar(f"reopening a study, {kind}, {SIZE}", "CPU s", most=2) for kind in STORES},
+    "journal_size": Bar("journal a trial", "kB", most=10),
+    "sharing": Bar("time of a trial whose rows are known, over that of one that draws them", "×", most=1),
+}
+
+
+def measure() -> dict[str, Any]:
+    """Figures by the names of `BARS`."""
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for kind, where in (("journal", f"{folder}/journal.log"), ("SQLite", f"sqlite:///{folder}/study.db")):
+        for kind, where in zip(
+            STORES, (f"{folder}/journal.log", f"sqlite:///{folder}/study.db"), strict=True
+        ):
             first, each = _study_seconds(where)
-            found += [
-                _row(
-                    f"study machinery a trial, {kind}",
-                    1000 * each,
-                    "CPU ms",
-                    100,
-                    f"{TRIALS} trials of {FOLDS} folds, 5 parameters",
-                ),
-                _row(
-                    f"reopening a study, {kind}",
-                    first,
-                    "CPU s",
-                    2,
-                    f"{TRIALS} finished trials, importances with intervals included",
-                ),
-            ]
-        size = Path(folder, "journal.log").stat().st_size / TRIALS / 1000
-        found.append(_row("journal a trial", size, "kB", 10, f"{TRIALS} trials of {FOLDS} folds"))
-    found.append(_sharing())
-    return found
-
-
-def _row(what: str, measured: float, unit: str, most: float, note: str) -> dict[str, Any]:
-    return {
-        "what": what,
-        "measured": round(measured, 3),
-        "unit": unit,
-        "must": f"≤ {most}",
-        "ok": measured <= most,
-        "note": note,
-    }
+            found[f"trial_{kind}"] = figure(1000 * each, note="5 parameters")
+            found[f"reopen_{kind}"] = figure(first, note="importances with intervals included")
+        found["journal_size"] = figure(Path(folder, "journal.log").stat().st_size / TRIALS / 1000)
+    return found | {"sharing": _sharing()}
 
 
 def _scores(params: dict[str, Any]) -> Any:
@@ -96,9 +87,4 @@ def _sharing() -> dict[str, Any]:
         seconds.append(time.perf_counter() - begin)
     ratio = min(seconds[1:]) / seconds[0]
     note = f"500 days, {panel.n_cells} cells, 3 folds, 100 trees; first trial {seconds[0]:.2f} s"
-    return _row("trial with rows known, over one that draws them", ratio, "ratio", 1, note)
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(*row.values(), sep=" | ")
+    return figure(ratio, note=note)

@@ -34,11 +34,14 @@ class Parts:
     arrays : dict of str to ndarray
     texts : dict of str to str
         LightGBM models as text.
+    context : mapping of str to Context
+        Layers of context given on opening; never written.
     """
 
     description: dict[str, Any]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sha256(content: bytes) -> str:

@@ -17,7 +17,16 @@ from tranquillite_ml.bundle import MANIFEST, sha256
 from tranquillite_ml.config import RunConfig
 from tranquillite_ml.errors import GateError, UsageError
 from tranquillite_ml.runfolder import RunFolder, package_digest, run_identity
-from tranquillite_ml.stages import Report, fit_last, load_incidents, make_panel, run_backtest, silent
+from tranquillite_ml.stages import (
+    Report,
+    fit_last,
+    input_digest,
+    load_context,
+    load_incidents,
+    make_panel,
+    run_backtest,
+    silent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +191,7 @@ def open_run(config: RunConfig, incidents: Incidents, *, again: bool = False) ->
     UsageError
         If it cannot be written to.
     """
-    identity = run_identity(config.digest(), incidents.digest)
+    identity = run_identity(config.digest(), input_digest(config, incidents))
     run_id = f"{config.name}-{identity[:12]}"
     folder = RunFolder(config.output, run_id)
     number = 2
@@ -286,7 +295,7 @@ def forecast_as_of(
     notice = " ".join(text for text in (simulated, stamp) if text) or None
     with watch.stage("forecast"):
         cutoff = panel.n_bins if as_of is None else panel.index_at(as_of)
-        model = open_bundle(folder.path / "model")
+        model = open_bundle(folder.path / "model", context=load_context(config))
         week = model.recalibrate(panel, cutoff).forecast(panel, cutoff)
     moment = panel.bins.wall_at(pd.Index([cutoff]).to_numpy())[0].strftime("%Y-%m-%dT%H%M")
     written = RunFolder(config.output, f"forecasts/{folder.run_id}/{moment}")

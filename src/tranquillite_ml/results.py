@@ -38,7 +38,8 @@ def evaluate(forecasts: Forecasts) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of DataFrame
-        ``scores, scores_by_fold, hotspots, compare, verdict, reliability, interval_coverage, pit``.
+        ``scores, scores_by_fold, hotspots, compare, verdict, reliability, interval_coverage, pit,
+        glass_box``.
     """
     import pandas as pd
 
@@ -72,7 +73,37 @@ def evaluate(forecasts: Forecasts) -> dict[str, pd.DataFrame]:
         "reliability": each(reliability_curve),
         "interval_coverage": each(interval_coverage_table),
         "pit": each(pit_table),
+        "glass_box": compare_glass_boxes(forecasts),
     }
+
+
+def compare_glass_boxes(forecasts: Forecasts) -> pd.DataFrame:
+    """Say by category whether a model that can be read would do as well as the run's, which cannot.
+
+    Returns
+    -------
+    DataFrame
+        Rows as `tranquillite_ml.evaluation.glass_box_check` gives them, with ``category, recommended,
+        sentence``; none if the run's model can be read itself, or no glass box was backtested beside it.
+    """
+    import pandas as pd
+
+    from tranquillite_ml.config import EXTRA_BASELINES
+    from tranquillite_ml.evaluation import GLASS_BOXES, glass_box_check
+    from tranquillite_ml.forecasters import baseline_ladder
+    from tranquillite_ml.target import Target
+
+    model = main_model(forecasts)
+    ladder = [plain.name for plain in baseline_ladder(Target(forecasts.categories))]
+    if model in {*ladder, *EXTRA_BASELINES} or not set(GLASS_BOXES) & set(forecasts.models):
+        return pd.DataFrame(columns=["category", "model", "recommended", "sentence"])
+    found = []
+    for name in forecasts.categories:
+        check = glass_box_check(forecasts.select(category=name), model=model)
+        found.append(
+            check.table.assign(category=name, recommended=check.recommended, sentence=check.sentence)
+        )
+    return pd.concat(found, ignore_index=True)
 
 
 def main_model(forecasts: Forecasts) -> str:
@@ -134,6 +165,7 @@ def summarise(
         "scores": _rows(tables["scores"]),
         "hotspots": _rows(tables["hotspots"]),
         "verdict": _verdicts(tables),
+        "glass_box": _glass_boxes(tables["glass_box"]),
     }
 
 
@@ -145,6 +177,16 @@ def _verdicts(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         mine = scores[(scores["category"] == row["category"]) & (scores["model"] != row["model"])]
         best = mine.sort_values("log_score", ascending=False)["model"].iloc[0]
         found[row["category"]] = row | {"best_of_the_ladder": str(best)}
+    return found
+
+
+def _glass_boxes(table: pd.DataFrame) -> dict[str, Any]:
+    """For each category, which glass box does as well as the model, and a sentence that says so."""
+    kept = ("reference", "recommended", "sentence")
+    found: dict[str, Any] = {}
+    for row in _rows(table):
+        said = found.setdefault(row["category"], {name: row[name] for name in kept} | {"compared": []})
+        said["compared"].append({name: row[name] for name in row if name not in {"category", *kept}})
     return found
 
 

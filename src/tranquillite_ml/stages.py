@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import glob
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tranquillite_ml.bundle import sha256
 from tranquillite_ml.errors import DataWarning, InputDataError
 
 if TYPE_CHECKING:
     from tranquillite_ml.config import RunConfig
+    from tranquillite_ml.features import FeatureSet
     from tranquillite_ml.forecasters import Forecaster
     from tranquillite_ml.forecasts import Forecasts
     from tranquillite_ml.hexgrid import HexGrid
-    from tranquillite_ml.intake import Incidents
+    from tranquillite_ml.intake import Context, Incidents
     from tranquillite_ml.panel import Panel
     from tranquillite_ml.runfolder import RunFolder
     from tranquillite_ml.splits import RollingOrigin
@@ -64,6 +69,7 @@ def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Inciden
     incidents = read_incidents(
         str(section.path),
         tz=str(section.tz),
+        query=section.query,
         columns={str(ours): theirs for ours, theirs in section.columns.items()} or None,
         categories=config.to_dict()["incidents"]["categories"],
         origins=dict(section.origins),
@@ -160,9 +166,55 @@ def make_panel(config: RunConfig, incidents: Incidents) -> Panel:
     return Panel.build(incidents, make_grid(config, incidents, bins), bins)
 
 
+def load_context(config: RunConfig) -> dict[str, Context]:
+    """Read the layers of context that a configuration names, by name."""
+    from tranquillite_ml.city import TZ
+
+    home = config.incidents.tz or TZ
+    return {
+        name: _read_layer(name, json.dumps(entry.model_dump(mode="json")), home, _state_of(entry.path))
+        for name, entry in config.context.items()
+    }
+
+
+@lru_cache(maxsize=32)
+def _read_layer(name: str, described: str, home: str, state: tuple[tuple[str, int, int], ...]) -> Context:
+    """Read one layer; while its files stay as they are (`state`), it is read once."""
+    from tranquillite_ml.intake import read_context
+
+    del state
+    told = json.loads(described)
+    told["columns"] = told["columns"] or None
+    return read_context(told.pop("path"), name=name, tz=told.pop("tz") or home, **told)
+
+
+def _state_of(path: str) -> tuple[tuple[str, int, int], ...]:
+    found = sorted(Path(name) for name in glob.glob(path, recursive=True))
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in found)
+
+
+def input_digest(config: RunConfig, incidents: Incidents) -> str:
+    """SHA-256 of everything a run reads: its incidents, and its layers of context if there are any."""
+    layers = [f"{name}\n{layer.digest}" for name, layer in load_context(config).items()]
+    return sha256("\n".join([incidents.digest, *layers]).encode()) if layers else incidents.digest
+
+
+def make_features(config: RunConfig) -> FeatureSet:
+    """Build the features of a configuration, from its layers of context where it names any.
+
+    Raises
+    ------
+    UsageError
+        If a block or a parameter is unknown, or a layer that it names is not in ``context``.
+    """
+    from tranquillite_ml.features import FeatureSet
+
+    entries = [{entry.name: dict(entry.params)} for entry in config.features]
+    return FeatureSet.from_list(entries, load_context(config))
+
+
 def make_forecasters(config: RunConfig) -> list[Forecaster]:
     """Build the model (first, unless its kind is none), the ladder of plain counts, and baselines added."""
-    from tranquillite_ml.features import FeatureSet
     from tranquillite_ml.forecasters import baseline_ladder, make_model
 
     section = config.calibration
@@ -171,7 +223,7 @@ def make_forecasters(config: RunConfig) -> list[Forecaster]:
         "strata": 1 if section.strata == "none" else 5,
     }
     target = make_target(config)
-    features = FeatureSet.from_list([{entry.name: dict(entry.params)} for entry in config.features])
+    features = make_features(config)
     added = [make_model(name, target, features, **shared) for name in dict.fromkeys(config.baselines)]
     ladder = [*baseline_ladder(target, **shared), *added]
     if config.model.kind == "none":
@@ -211,4 +263,4 @@ def fit_last(config: RunConfig, panel: Panel, folder: RunFolder) -> Forecasts:
 
     if not (folder.file("model") / MANIFEST).exists():
         make_forecasters(config)[0].fit(panel).save(folder.file("model"))
-    return open_bundle(folder.file("model")).forecast(panel)
+    return open_bundle(folder.file("model"), context=load_context(config)).forecast(panel)

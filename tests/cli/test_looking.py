@@ -57,7 +57,12 @@ def test_check_as_json_adds_up(tranquillite, config):
     found = last_json(tranquillite("check", config(table), "--json"))
     assert found["usable"] is True
     assert found["read"] == found["accepted"] + found["quarantined"] + found["duplicate"] == 1500
-    assert found["quarantine"] == [{"column": "lng", "reason": "coordinates missing", "n": 10}]
+    assert found["quarantine"] == [
+        {
+            **{"column": "lng", "reason": "coordinates missing", "n": 10},
+            **{"file": "incidents.csv", "first_row": 1},
+        }
+    ]
     assert found["categories"]["noise"]["target"] is True
     assert found["categories"]["noise"]["origin"] == "citizen"
     assert sum(row["n"] for row in found["categories"].values()) == found["accepted"]

@@ -145,7 +145,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "empty.parquet": (b"", r"empty\.parquet cannot be read: it is empty"),
     "text.parquet": (b"occurred_at,lat", "truncated or not a Parquet file"),
     "empty.geojson": (b"", "empty.geojson cannot be read: it is empty"),
-    "cut.geojson": (b'{"type": "FeatureCollection", "features": [{"ty', "truncated or not a file of points"),
+    "cut.geojson": (b'{"type": "FeatureCollection", "features": [{"ty', "truncated or not a file of shapes"),
     "a.xlsx": (b"PK", r"files of kind '\.xlsx' are not read"),
     "one.csv": (b"occurred_at\n2024-05-01\n", "there is no column 'lat'"),
     "twice.csv": (

@@ -7,8 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.report.reports import AT, LIMITS, mixed_checks
+from tranquillite_ml.audit import Evidence
+from tranquillite_ml.city import simulate_city
+from tranquillite_ml.evaluation import backtest
+from tranquillite_ml.explanation import explain
+from tranquillite_ml.forecasters import Count365, SmoothedCount
 from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.hexgrid import HexGrid
+from tranquillite_ml.panel import Panel
+from tranquillite_ml.report.mapped import Drawing
+from tranquillite_ml.report.summary import Inputs, summarise_report
+from tranquillite_ml.splits import RollingOrigin
+from tranquillite_ml.target import Target
 
 MakeForecasts = Callable[..., Forecasts]
 
@@ -55,3 +66,24 @@ def build(
 @pytest.fixture
 def make_forecasts() -> MakeForecasts:
     return build
+
+
+@pytest.fixture(scope="session")
+def audited() -> tuple[Forecasts, Evidence]:
+    """A backtest of two counts on a small simulated city, with panel, model and explanation."""
+    city = simulate_city(seed=0, days=300, radius_km=1.5)
+    panel = Panel.build(city.incidents, city.grid, city.bins("1D"))
+    target = Target(["damage", "noise"], period=7)
+    models = [SmoothedCount(target), Count365(target)]
+    forecasts = backtest(models, panel, RollingOrigin(4, "7D"))
+    model = SmoothedCount(target).fit(panel)
+    return forecasts, Evidence(panel=panel, model=model, explanation=explain(model, panel))
+
+
+@pytest.fixture(scope="session")
+def made(audited: tuple[Forecasts, Evidence]) -> tuple[dict[str, Any], dict[str, Drawing]]:
+    """A report with checks of every status."""
+    forecasts, evidence = audited
+    return summarise_report(
+        forecasts, mixed_checks(), LIMITS, evidence=evidence, inputs=Inputs(notice="Simulated data.", at=AT)
+    )

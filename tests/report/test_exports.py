@@ -2,16 +2,19 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from tests.report.conftest import MakeForecasts
 from tranquillite_ml.forecasts import read_forecasts
 from tranquillite_ml.hexgrid import HexGrid
+from tranquillite_ml.limits import LIMITS_IN_BRIEF, LIMITS_OF_USE, LIMITS_VERSION, shows_limits
 from tranquillite_ml.report.exports import significant, write_exports
 from tranquillite_ml.schema import FORECAST_COLUMNS
 
@@ -28,7 +31,7 @@ def test_the_three_files_hold_the_last_forecast(make_forecasts: MakeForecasts, t
     shapes = HexGrid(last.cells.tolist()).polygons
     tables = [gpd.read_parquet(paths[0]), gpd.read_file(paths[1]), pd.read_csv(paths[2])]
     for table in tables:
-        assert [name for name in table if name != "geometry"] == list(FORECAST_COLUMNS)
+        assert [name for name in table if name not in {"geometry", "limits_of_use"}] == list(FORECAST_COLUMNS)
         assert len(table) == len(last)
         np.testing.assert_allclose(table["expected_count"], last.expected_count.ravel(), rtol=5e-6)
         np.testing.assert_array_equal(table["upper"], last.upper.ravel())
@@ -42,6 +45,20 @@ def test_the_three_files_hold_the_last_forecast(make_forecasts: MakeForecasts, t
             .geom_equals_exact(gpd.GeoSeries(shapes, crs=4326), 1e-6)
             .all()
         )
+
+
+def test_each_file_carries_the_limits_of_use(make_forecasts: MakeForecasts, tmp_path: Path) -> None:
+    parquet, geojson, table = write_exports(make_forecasts(), tmp_path)
+    said = pq.read_schema(parquet).metadata
+    assert json.loads(said[b"limits_of_use"]) == dict(LIMITS_OF_USE)
+    assert b"geo" in said
+    description = json.loads(geojson.read_text(encoding="utf-8"))["description"]
+    assert description == "\n".join(LIMITS_OF_USE.values())
+    assert shows_limits(description)
+    rows = pd.read_csv(table)
+    assert (rows["limits_of_use"] == LIMITS_IN_BRIEF).all()
+    for text in (*LIMITS_OF_USE.values(), LIMITS_IN_BRIEF):
+        assert re.search(rf"(version|use) {LIMITS_VERSION}\b", text)
 
 
 def test_the_csv_is_read_back_as_forecasts(make_forecasts: MakeForecasts, tmp_path: Path) -> None:

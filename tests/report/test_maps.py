@@ -19,6 +19,7 @@ from tests.report.conftest import MakeForecasts
 from tranquillite_ml.errors import UsageError
 from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.hexgrid import HexGrid
+from tranquillite_ml.limits import LIMITS_OF_USE
 from tranquillite_ml.report.colours import MAX_CLASSES, colour_classes, colour_scale
 from tranquillite_ml.report.maps import ALWAYS, write_map
 
@@ -171,6 +172,8 @@ def test_the_banner_is_there_when_there_is_a_notice(forecasts: Forecasts, tmp_pa
     assert not [attrs for attrs, _ in without.all("p") if attrs.get("class") == "banner"]
     for page in (with_notice, without):
         assert ALWAYS in [text for _, text in page.all("p")]
+        shown = {attrs.get("lang"): text for attrs, text in page.all("p") if attrs.get("class") == "limits"}
+        assert shown == dict(LIMITS_OF_USE)
 
 
 def test_the_header_says_whose_forecast_it_is_and_when(forecasts: Forecasts, tmp_path: Path) -> None:

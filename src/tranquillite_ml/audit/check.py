@@ -39,12 +39,14 @@ class Measurement:
     n : int, optional
         What it rests on: incidents, rows or replicates, as `unit_of_n` says.
     unit_of_n : str
-    category, group : str, optional
-        What it is about; None: all.
+    category, group, subject : str, optional
+        What it is about; None: all. The subject is a part of the system: a feature, a perturbation, a
+        baseline, a kind of error.
     adjusted : tuple of float, optional
         Interval adjusted for the number of groups and categories looked at, by which FAIL is judged.
     requires : str, optional
-        Another measurement of the same category and group that must also cross its limit for this to fail.
+        Another measurement of the same category, group and subject that must also cross its limit for this
+        to fail.
     cap : {"WARN"}, optional
         The worst that this measurement may be judged, where the thresholds allow no more for now.
     min_detectable : float, optional
@@ -67,6 +69,7 @@ class Measurement:
     cap: str | None = None
     min_detectable: float | None = None
     suppressed: bool = False
+    subject: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the report's JSON holds them: NaN is null."""
@@ -189,7 +192,8 @@ def derive_status(check: str, measurements: Sequence[Measurement], thresholds: T
             others = [
                 judge(check, other, thresholds)
                 for other in measurements
-                if (other.name, other.category, other.group) == (one.requires, one.category, one.group)
+                if (other.name, other.category, other.group, other.subject)
+                == (one.requires, one.category, one.group, one.subject)
             ]
             status = "FAIL" if any(other in {"FAIL", "WARN"} for other in others) else "PASS"
         if status is not None:

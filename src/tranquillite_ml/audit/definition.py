@@ -46,6 +46,10 @@ MISSING: Mapping[str, Mapping[str, str]] = {
         "fr": "il n'y a pas de registre de l'usage des prévisions",
     },
     "trial": {"en": "there was no trial in the field", "fr": "il n'y a pas eu d'essai sur le terrain"},
+    "frontier": {
+        "en": "nobody has chosen between accuracy and evenness: there is no table of choices",
+        "fr": "personne n'a choisi entre exactitude et répartition : il n'y a pas de table des choix",
+    },
     "published": {
         "en": "nothing was given that is to be published",
         "fr": "rien n'est fourni qui soit à publier",

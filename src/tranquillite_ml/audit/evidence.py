@@ -44,7 +44,8 @@ class Evidence:
     surrogate : str, optional
         Name of the cheaper model that stands in for `refit`, if one does.
     records : mapping, optional
-        Logs that only the field can give, by name: ``contests``, ``decisions``, ``trial``, ``published``.
+        Logs that only the field can give, by name: ``contests``, ``decisions``, ``frontier``, ``trial``,
+        ``published``; `audit.from_the_field` and `audit.publication` say what each must hold.
     seed : int, default 0
     deep : bool, default False
         Whether checks may take long: more resamples and refits of the real model.

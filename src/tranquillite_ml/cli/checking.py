@@ -48,13 +48,17 @@ def find(found: dict[str, Any], config: RunConfig, work: Work) -> None:
 
 
 def _intake(config: RunConfig, incidents: Incidents) -> dict[str, Any]:
-    reasons = incidents.quarantine.groupby(["column", "reason"], sort=True).size()
+    reasons = incidents.quarantine.groupby(["column", "reason"], sort=True)
+    counts = reasons["row"].agg(n="size", first="idxmin").sort_values("n", ascending=False, kind="stable")
+    first = incidents.quarantine.loc[counts["first"]]
     told = incidents.summary()
     targets = config.incidents.categories
     return told | {
         "quarantine": [
-            {"column": str(column), "reason": str(reason), "n": int(n)}
-            for (column, reason), n in reasons.sort_values(ascending=False, kind="stable").items()
+            {"column": column, "reason": reason, "n": int(n), "file": file, "first_row": int(row)}
+            for (column, reason), n, file, row in zip(
+                counts.index, counts["n"], first["file"], first["row"], strict=True
+            )
         ],
         "categories": {name: row | {"target": name in targets} for name, row in told["categories"].items()},
     }
@@ -122,9 +126,13 @@ def _funnel(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _reasons(found: Mapping[str, Any]) -> Iterator[str]:
     yield "Quarantined"
-    rows = [[row["column"], row["reason"], f"{row['n']:,}"] for row in found["quarantine"]]
+    rows = [
+        [row["column"], row["reason"], f"{row['n']:,}", f"{row['first_row']:,}"] for row in found["quarantine"]
+    ]
     yield text_table(
-        ("column", "reason", "rows"), [*rows, ["", "in all", f"{found['quarantined']:,}"]], left=2
+        ("column", "reason", "rows", "first is row"),
+        [*rows, ["", "in all", f"{found['quarantined']:,}", ""]],
+        left=2,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import yaml
@@ -11,10 +13,12 @@ import yaml
 from tranquillite_ml.cli.columns import REQUIRED
 from tranquillite_ml.cli.drafting import Draft, choose_target, rank_categories, writable
 from tranquillite_ml.cli.output import clean
+from tranquillite_ml.config import EXTRA_BASELINES, MODEL_KINDS
 from tranquillite_ml.errors import UsageError
 
 CHECK = "CHECK THIS"
 _SUGGESTED = 10
+_COMMENT, _WIDEST = 32, 110  # columns: where comments begin, and where lines end
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:[/-][A-Za-z0-9_]+)*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
@@ -33,17 +37,34 @@ def quoted(text: str) -> str:
     return str(dumped).removesuffix("\n")
 
 
+def commented(line: str, comment: str) -> list[str]:
+    """A line with its comment in a column of its own, on as many lines as it takes.
+
+    Examples
+    --------
+    >>> commented("seed: 0", "all random draws start here")
+    ['seed: 0                         # all random draws start here']
+    """
+    told = textwrap.wrap(comment, _WIDEST - _COMMENT - 2, break_long_words=False, break_on_hyphens=False)
+    return [f"{text.ljust(_COMMENT)}# {part}" for text, part in zip_longest([line], told, fillvalue="")]
+
+
 def refuse_overwrite(path: Path, *, force: bool) -> None:
-    """Stop if there is a file already.
+    """Stop if a file cannot be written there.
 
     Raises
     ------
     UsageError
-        Unless forced.
+        If it is a folder or in none, or a file is there already, unless forced.
     """
-    if path.exists() and (path.is_dir() or not force):
-        what = "is a folder" if path.is_dir() else "exists already: --force overwrites it"
-        msg = f"{path} {what}, or choose another name with --output."
+    if path.is_dir():
+        msg = f"{path} is a folder: name the file to write, such as --output {path / 'config.yaml'}."
+        raise UsageError(msg)
+    if path.exists() and not force:
+        msg = f"{path} exists already: --force overwrites it, or choose another name with --output."
+        raise UsageError(msg)
+    if not path.parent.is_dir():
+        msg = f"{path} cannot be written: there is no folder {path.parent}."
         raise UsageError(msg)
 
 
@@ -166,7 +187,10 @@ def _rest(draft: Draft) -> Iterator[str]:
     yield "  - near_repeat                 # incidents close in space and time"
     yield "  - calendar                    # season, weekday; with holidays: calendar: {country: FR}"
     yield ""
-    yield "model: {kind: lightgbm}         # lightgbm | tabular | none (the ladder of plain counts alone)"
+    kinds = " | ".join(kind for kind in MODEL_KINDS if kind != "none")
+    yield from commented("model: {kind: lightgbm}", f"{kinds} | none (the ladder of plain counts alone)")
+    added = f"in addition to the ladder, which is always there: {', '.join(EXTRA_BASELINES)}"
+    yield from commented("baselines: []", added)
     yield ""
     yield f"backtest:                       # the record: {when.min():%Y-%m-%d} to {when.max():%Y-%m-%d}"
     yield f"  folds: {plan.folds}"

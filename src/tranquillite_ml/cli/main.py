@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from tranquillite_ml.cli import benchmarks, governance, looking, promoting, runs, simulating, tuning
+from tranquillite_ml.cli import (
+    benchmarks,
+    governance,
+    looking,
+    promoting,
+    reporting,
+    runs,
+    simulating,
+    tuning,
+)
 from tranquillite_ml.cli.interrupts import interrupts_as_errors
 from tranquillite_ml.cli.output import exit_code
 
@@ -70,6 +79,8 @@ for _command, _example in (
     (runs.fit, "tranquillite fit configs/stlouis.yaml --output runs"),
     (tuning.tune, "tranquillite tune configs/stlouis.yaml --trials 50 --jobs 2"),
     (runs.forecast, "tranquillite forecast configs/stlouis.yaml --as-of 2018-12-28"),
+    (reporting.report, "tranquillite report runs/stlouis-1234 --public"),
+    (reporting.verify, "tranquillite verify runs/stlouis-1234/report.json --rerun"),
     (promoting.signoff, "tranquillite signoff runs/stlouis-1234 --name 'A. Martin' --decision approve …"),
     (
         promoting.promote,

@@ -15,15 +15,16 @@ from typing import Any
 
 import typer
 
+from tranquillite_ml.cli.interrupts import INTERRUPTED, TOLD
 from tranquillite_ml.errors import TranquilliteError
 
 DEBUG = "TRANQUILLITE_DEBUG"
 """Environment variable: when it is set, errors come with their traceback."""
 
-INTERRUPTED = 130
 PIPE_CLOSED = 141
 _UNSHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _WIDEST = 80
+_FULL = ("No space left on device", "disk is full", " requested and ")  # the last is NumPy's
 
 
 def debugging() -> bool:
@@ -154,7 +155,7 @@ def exit_code(error: BaseException) -> int:
     if debugging():
         say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, KeyboardInterrupt):
-        say("interrupted: run the same command again to go on")
+        say(TOLD)
         return INTERRUPTED
     say(f"error: {_message(error)}")
     return error.exit_code if isinstance(error, TranquilliteError) else 1
@@ -183,9 +184,9 @@ def _disk_is_full(error: BaseException) -> bool:
     """Whether this error, or one that it came from, says so: libraries wrap it in their own."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             return True
-        if "No space left on device" in str(seen) or "disk is full" in str(seen):
+        if any(text in str(seen) for text in _FULL):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

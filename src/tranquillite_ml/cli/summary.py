@@ -36,18 +36,20 @@ def print_summary(summary: Row) -> Iterator[str]:
     Parameters
     ----------
     summary : mapping
-        What the pipeline's stages give: ``scores, hotspots, verdict, paths, mlflow_run_id, notice, …``.
+        What the pipeline's stages give: ``scores, hotspots, verdict, glass_box, paths, mlflow_run_id, …``.
     """
     notice = summary.get("notice")
     yield from [clean(notice), ""] if notice else []
     yield f"Run {clean(summary.get('run_id', ''))} in {clean(summary.get('run_dir', ''))}"
     scores, hotspots = summary.get("scores") or [], summary.get("hotspots") or []
-    verdicts = summary.get("verdict") or {}
+    verdicts, glass_boxes = summary.get("verdict") or {}, summary.get("glass_box") or {}
     for category in dict.fromkeys(str(row.get("category", "")) for row in scores):
         yield ""
         yield from _category(category, _of(scores, category), _of(hotspots, category))
         if verdicts.get(category):
             yield f"  {verdict_sentence(verdicts[category])}"
+        if glass_boxes.get(category):
+            yield f"  {clean(glass_boxes[category]['sentence'])}"
     yield from LEGEND if scores else ()
     yield ""
     yield from _places(summary)

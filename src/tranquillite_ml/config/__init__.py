@@ -1,5 +1,6 @@
 """A run's configuration: YAML read strictly, checked, and written back."""
 
+from tranquillite_ml.config.context import LayerConfig
 from tranquillite_ml.config.run import RunConfig, find_config, load_config, ready_configs, shipped_files
 from tranquillite_ml.config.sections import (
     AGENT_ORIGINS,
@@ -44,6 +45,7 @@ __all__ = [
     "GridConfig",
     "GroupsConfig",
     "IncidentsConfig",
+    "LayerConfig",
     "ModelConfig",
     "RunConfig",
     "SimulateConfig",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from tranquillite_ml.config.context import Layers
 from tranquillite_ml.config.sections import (
     AGENT_ORIGINS,
     FEATURE_BLOCKS,
@@ -69,6 +71,7 @@ class RunConfig(Section):
     name: RunName = Field(description="the run's name")
     seed: Seed = 0
     incidents: IncidentsConfig = Field(description="where the recorded incidents are")
+    context: Layers = Field(default={}, description="the city's other records, by name")
     grid: GridConfig = GridConfig()
     time: TimeConfig = TimeConfig()
     forecast: ForecastConfig = Field(description="what is forecast, such as {period: 7, horizons: [1]}")
@@ -160,6 +163,9 @@ class RunConfig(Section):
         False
         """
         values = {k: v for k, v in self.to_dict().items() if k not in _OUTSIDE_DIGEST}
+        if self.incidents.query is not None:  # who asks changes nothing that is read
+            address = re.sub("://.*@", "://", str(self.incidents.path), flags=re.DOTALL)
+            values["incidents"]["path"] = redact(address)
         canonical = json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

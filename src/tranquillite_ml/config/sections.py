@@ -23,7 +23,9 @@ from tranquillite_ml.config.words import KeyProblem, shown
 from tranquillite_ml.errors import check_in, nearest
 
 FEATURE_BLOCKS = ("history", "neighbourhood", "near_repeat", "calendar")
-EXTRA_FEATURE_BLOCKS: tuple[str, ...] = ("self_exciting",)
+LAYER_BLOCKS = ("weather", "events", "places", "area")
+"""Blocks made of a layer of context, which may come once a layer."""
+EXTRA_FEATURE_BLOCKS: tuple[str, ...] = ("self_exciting", "daylight", *LAYER_BLOCKS)
 """Blocks that a configuration can name, but that are not part of the default."""
 MODEL_KINDS = (
     "lightgbm",
@@ -54,6 +56,9 @@ AGENT_ORIGINS = ("agent", "arrest", "fine", "inspection")
 """Origins whose records follow enforcement: never a target or a feature without a waiver."""
 
 Column = Literal["incident_id", "occurred_at", "reported_at", "lat", "lng", "category"]
+
+DATABASES = ("postgresql", "sqlite")
+"""Kinds of databases that incidents are read from."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DAYS = re.compile(r"([1-9]\d{0,4})D")
@@ -105,15 +110,19 @@ def _check_baseline(value: str) -> str:
     return check_in(value, EXTRA_BASELINES, "an added baseline")
 
 
-def _no_query(value: object) -> None:
-    if value is not None:
-        msg = "reading from a database is not yet supported. Export the query to a CSV or Parquet file."
+def _check_source(value: str) -> str:
+    kind = value.partition("://")[0] if "://" in value else None
+    if kind is not None and kind.partition("+")[0] not in DATABASES:
+        told = f"databases of kind {' and '.join(DATABASES)} are read"
+        how = "`tranquillite fetch` brings a portal's data to a file" if kind.startswith("http") else told
+        msg = f"expected a file, a glob or a database's address, got {shown(value)}: {how}."
         raise ValueError(msg)
+    return value
 
 
 def _check_path(value: str) -> str:
     if "://" in value:
-        msg = "expected a file or folder of this machine; addresses and databases are not yet supported."
+        msg = "expected a file or folder of this machine, not an address."
         raise ValueError(msg)
     return value
 
@@ -172,6 +181,8 @@ def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
 
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
 FilePath = Annotated[Text, AfterValidator(_check_path)]
+SourcePath = Annotated[Text, AfterValidator(_check_source)]
+Query = Annotated[str, Field(strict=True, min_length=1, max_length=20_000)]
 Days = Annotated[str, BeforeValidator(_check_days)]
 Day = Annotated[date, BeforeValidator(_to_date)]
 RunName = Annotated[Text, AfterValidator(_check_name)]
@@ -221,8 +232,8 @@ class SimulateConfig(Section):
 class IncidentsConfig(Section):
     """Where the recorded incidents are and how their columns and categories are read."""
 
-    path: FilePath | None = Field(default=None, description="a file or a glob")
-    query: Annotated[None, BeforeValidator(_no_query)] = Field(default=None, exclude=True)
+    path: SourcePath | None = Field(default=None, description="a file, a glob or a database's address")
+    query: Query | None = Field(default=None, description="one SELECT, if the path is a database's address")
     simulate: SimulateConfig | None = Field(default=None, description="a simulated city instead of a path")
     tz: Annotated[Text, AfterValidator(_check_tz)] | None = Field(
         default=None, description="the city's time zone"
@@ -253,6 +264,10 @@ class IncidentsConfig(Section):
         if self.path is not None and self.tz is None:
             msg = "expected the city's time zone, such as Europe/Paris: without it, times mean nothing."
             raise KeyProblem(("tz",), msg)
+        is_database = self.path is not None and "://" in self.path
+        if is_database != (self.query is not None):
+            msg = "a database's address in `path` and one SELECT in `query` go together."
+            raise KeyProblem(("query",), msg)
         for key in ("tz", "columns", "where", "drop_columns", "time_format"):
             if self.simulate is not None and getattr(self, key):
                 msg = "this is about files and says nothing about a simulated city. Leave it out."
@@ -332,7 +347,7 @@ class FeatureConfig(Section):
 def _each_once(blocks: tuple[FeatureConfig, ...]) -> tuple[FeatureConfig, ...]:
     names = [block.name for block in blocks]
     for i, name in enumerate(names):
-        if name in names[:i]:
+        if name in names[:i] and name not in LAYER_BLOCKS:
             msg = f"the feature block {name} is listed more than once. Keep one, with its parameters."
             raise ValueError(msg)
     return blocks
@@ -391,6 +406,11 @@ class GroupsConfig(Section):
 
     path: FilePath
     column: Text
+    residents: Text | None = Field(default=None, description="column with the residents of each area")
+    households: Text | None = Field(default=None, description="column with the households of each area")
+    quantiles: int | None = Field(
+        default=None, strict=True, ge=2, le=20, description="groups into which a number such as income is cut"
+    )
 
 
 class AuditConfig(Section):

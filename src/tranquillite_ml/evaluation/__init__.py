@@ -13,7 +13,7 @@ from tranquillite_ml.evaluation.distributions import (
     negative_binomial_log_likelihood,
     poisson_log_likelihood,
 )
-from tranquillite_ml.evaluation.glass_box import GlassBoxCheck, glass_box_check
+from tranquillite_ml.evaluation.glass_box import GLASS_BOXES, GlassBoxCheck, glass_box_check
 from tranquillite_ml.evaluation.hotspots import hotspot_curve, select_hotspot
 from tranquillite_ml.evaluation.pit import pit_table, randomised_pit
 from tranquillite_ml.evaluation.reliability import interval_coverage_table, reliability_curve
@@ -23,6 +23,7 @@ from tranquillite_ml.evaluation.significance import detectable_difference, diebo
 from tranquillite_ml.evaluation.slope import calibration_slope
 
 __all__ = [
+    "GLASS_BOXES",
     "CanaryResult",
     "GlassBoxCheck",
     "Verdict",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tranquillite_ml.evaluation.bootstrap import Totals
     from tranquillite_ml.forecasts import Forecasts
 
-GLASS_BOXES = ("poisson", "negative_binomial", "additive")
+GLASS_BOXES = ("learned_count", "poisson", "negative_binomial", "additive")
 """Models whose whole reasoning is a table, the plainest first."""
 
 CloseText = Literal["as good", "worse", "cannot tell"]

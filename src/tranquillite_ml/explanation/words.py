@@ -42,6 +42,11 @@ FAMILIES = {
     "neighbourhood": ("What was recorded around", "Ce qui a été enregistré autour"),
     "near_repeat": ("What was recorded close by of late", "Ce qui a été enregistré tout près récemment"),
     "calendar": ("The calendar", "Le calendrier"),
+    "weather": ("The weather", "La météo"),
+    "events": ("Announced events", "Les événements annoncés"),
+    "places": ("The places around", "Les lieux alentour"),
+    "area": ("What is known of the area", "Ce que l'on sait du secteur"),
+    "daylight": ("Daylight", "La lumière du jour"),
     "calibration": ("The calibration", "Le calage"),
     "pooling": ("The pooling of models", "La mise en commun des modèles"),
 }

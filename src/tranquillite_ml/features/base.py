@@ -68,6 +68,8 @@ class FeatureBlock(ABC):
     """
 
     family: ClassVar[str]
+    context: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that hold layers of context, one or a tuple of them."""
 
     @abstractmethod
     def describe(self, target: Target, bins: TimeBins) -> Iterator[Column]:
@@ -194,9 +196,8 @@ class View:
         """Incidents of the last `days`, shape (n_rows, n_cells); scaled up where history is shorter."""
         width = self.bins.days(days)
         found = self.known(group).window(self.rows, width, ring)
-        short = self.rows < width
-        if short.any():
-            found[short] *= (width / np.maximum(self.rows[short], 1)).astype(np.float32)[:, None]
+        short = self.rows[: np.searchsorted(self.rows, width)]  # rows are ascending
+        found[: len(short)] *= (width / np.maximum(short, 1)).astype(np.float32)[:, None]
         return found
 
     def decay(self, days: float, *, group: Group = "target", ring: int = 0) -> NDArray[Any]:
@@ -224,9 +225,8 @@ class View:
             end = begin + self.target.period
             complete = (begin >= 0) & (end <= self.rows)
             if complete.any():
-                total[complete] += self.known(group).between(
-                    self.rows[complete], begin[complete], end[complete]
-                )
+                where = _run(complete)
+                total[where] += self.known(group).between(self.rows[where], begin[where], end[where])
                 seen += complete
         total /= np.maximum(seen, 1)[:, None]
         total[seen == 0] = np.nan
@@ -235,3 +235,10 @@ class View:
     def outcome(self) -> NDArray[Any]:
         """Final counts of each row's target period, shape (n_rows, n_cells). Never a feature."""
         return self.known("target").total(self.period_begin, self.period_begin + self.target.period)
+
+
+def _run(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """Where a mask is true: a slice if that is one stretch, so that rows are viewed instead of copied."""
+    where = np.flatnonzero(mask)
+    whole = where[-1] - where[0] == len(where) - 1
+    return slice(where[0], where[-1] + 1) if whole else mask

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import UsageError, check_in
+from tranquillite_ml.errors import UsageError, check_in, nearest
+from tranquillite_ml.features.area import Area
 from tranquillite_ml.features.base import FeatureBlock, View
 from tranquillite_ml.features.calendar import Calendar
+from tranquillite_ml.features.daylight import Daylight
+from tranquillite_ml.features.events import Events
 from tranquillite_ml.features.history import History
 from tranquillite_ml.features.near_repeat import NearRepeat
 from tranquillite_ml.features.neighbourhood import Neighbourhood
+from tranquillite_ml.features.places import Places
 from tranquillite_ml.features.self_exciting import SelfExciting
+from tranquillite_ml.features.weather import Weather
 from tranquillite_ml.governance.features import denied_feature
+from tranquillite_ml.intake.context import Context
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +35,11 @@ BLOCKS: dict[str, type[FeatureBlock]] = {
     "near_repeat": NearRepeat,
     "calendar": Calendar,
     "self_exciting": SelfExciting,
+    "weather": Weather,
+    "events": Events,
+    "places": Places,
+    "area": Area,
+    "daylight": Daylight,
 }
 """Blocks a configuration can name."""
 
@@ -110,7 +121,7 @@ class FeatureSet:
             yield name, np.broadcast_to(found, picks.shape)
 
     def to_list(self) -> list[dict[str, dict[str, Any]]]:
-        """Plain values from which `from_list` makes the same blocks.
+        """Plain values from which `from_list` makes the same blocks; layers of context become their stamps.
 
         Raises
         ------
@@ -125,20 +136,35 @@ class FeatureSet:
         return [{kinds[type(block)]: _plain(block.params())} for block in self.blocks]
 
     @classmethod
-    def from_list(cls, described: Sequence[str | Mapping[str, Any]]) -> FeatureSet:
+    def from_list(
+        cls, described: Sequence[str | Mapping[str, Any]], context: Mapping[str, Context] | None = None
+    ) -> FeatureSet:
         """Make the blocks that a configuration or `to_list` names.
+
+        Parameters
+        ----------
+        described : sequence of str or mapping
+        context : mapping of str to Context, optional
+            Layers by name, for the blocks that are made of them.
+
+        Raises
+        ------
+        UsageError
+            If a block or a parameter is unknown, or a layer is not given.
+        BundleError
+            If a layer is not the one a saved model was fitted with.
 
         Examples
         --------
-        >>> FeatureSet.from_list(["history", {"calendar": {"country": "FR"}}]).blocks[1]
-        Calendar(country='FR', subdivision=None)
+        >>> FeatureSet.from_list(["history", {"calendar": {"country": "FR"}}]).blocks[1].country
+        'FR'
         """
         blocks = []
         for entry in described:
             name, params = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
             kind = BLOCKS[check_in(name, BLOCKS, "features")]
             try:
-                blocks.append(kind(**(params or {})))
+                blocks.append(kind(**_with_layers(kind, params or {}, context or {})))
             except TypeError as error:
                 msg = f"features: {name} does not take these parameters: {error}."
                 raise UsageError(msg) from None
@@ -149,4 +175,35 @@ class FeatureSet:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    def plain(value: Any) -> Any:
+        if isinstance(value, Context):
+            return value.stamp()
+        return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+    return {name: plain(value) for name, value in values.items()}
+
+
+def _with_layers(
+    kind: type[FeatureBlock], params: Mapping[str, Any], context: Mapping[str, Context]
+) -> dict[str, Any]:
+    """Parameters of a block, with the layers that names or stamps stand for."""
+
+    def layer(told: Any) -> Any:
+        if told is None or isinstance(told, Context):
+            return told
+        name = told["name"] if isinstance(told, Mapping) else str(told)
+        if name not in context:
+            hint = nearest(name, context)
+            given = f"given are {sorted(context)}" if context else "none is given"
+            msg = f"{kind.__name__} is made of the layer of context {name!r}; {given}.{hint}"
+            raise UsageError(msg)
+        return context[name].check_stamp(told) if isinstance(told, Mapping) else context[name]
+
+    made = dict(params)
+    for name in kind.context:
+        if name in made:
+            told = made[name]
+            made[name] = (
+                tuple(layer(item) for item in told) if isinstance(told, list | tuple) else layer(told)
+            )
+    return made

@@ -8,6 +8,7 @@ late reports cost what they are, not another pass over the history.
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,9 @@ class Known:
             dense = np.zeros((self.n_bins + 1) * self.n_cells, dtype=np.float32)
             np.add.at(dense, flat, self.records.count.astype(np.float32))
             self._cumulated = dense.reshape(self.n_bins + 1, self.n_cells)
-            np.cumsum(self._cumulated, axis=0, out=self._cumulated)
+            # Row upon row reads memory in order; `cumsum` along the first axis takes several times as long.
+            for before, row in pairwise(self._cumulated):
+                np.add(row, before, out=row)
         return self._cumulated
 
     @cached_property
@@ -100,7 +103,7 @@ class Known:
 
     def total(self, begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[Any]:
         """Final counts of bins begin … end − 1, whenever they became known."""
-        return _take(self.cumulated, end) - _take(self.cumulated, begin)
+        return _difference(self.cumulated, begin, end)
 
     def between(
         self, rows: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64], ring: int = 0
@@ -108,7 +111,7 @@ class Known:
         """Records of bins begin … end − 1 as known at each row (end ≤ row), shape (n_rows, n_cells)."""
         few = len(rows) <= FEW_ROWS
         source = self.cumulated if few else self._ring_sums(ring)
-        found = _take(source, end) - _take(source, np.maximum(begin, 0))
+        found = _difference(source, begin, end)
         if few and ring:
             found = self.spread(found, ring)
         if self.late is not None and (end > rows - self.max_delay).any():
@@ -171,3 +174,18 @@ def _take(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
         return array[rows[0] : rows[-1] + 1]
     return array[rows]
+
+
+def _difference(cumulated: NDArray[Any], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[Any]:
+    """Sums over the bins begin … end − 1, shape (n_rows, n_cells); bins before the first hold nothing.
+
+    Leading rows whose window reaches back to the first bin are only copied, the others subtracted straight
+    into place: where rows are neighbours, nothing is gathered and each value is written once.
+    """
+    found = np.empty((len(end), cumulated.shape[1]), dtype=cumulated.dtype)
+    inside = np.flatnonzero(begin > 0)
+    first = int(inside[0]) if len(inside) else len(begin)
+    found[:first] = _take(cumulated, end[:first])
+    rest = np.maximum(begin[first:], 0)
+    np.subtract(_take(cumulated, end[first:]), _take(cumulated, rest), out=found[first:])
+    return found

@@ -247,4 +247,4 @@ def _inner(parts: Parts, description: dict[str, Any], prefix: str) -> Parts:
     """Parts of one member, taken out of the ensemble's."""
     arrays = {n.removeprefix(prefix): v for n, v in parts.arrays.items() if n.startswith(prefix)}
     texts = {n.removeprefix(prefix): v for n, v in parts.texts.items() if n.startswith(prefix)}
-    return Parts(description, arrays, texts)
+    return Parts(description, arrays, texts, parts.context)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tranquillite_ml.bundle import Parts, read_parts
 from tranquillite_ml.errors import BundleError, ConfigError, nearest
@@ -25,6 +27,9 @@ from tranquillite_ml.forecasters.learned_count import LearnedCount
 from tranquillite_ml.forecasters.linear import NegativeBinomialForecaster, PoissonForecaster
 from tranquillite_ml.forecasters.tabular import TabularForecaster
 from tranquillite_ml.target import Target
+
+if TYPE_CHECKING:
+    from tranquillite_ml.intake import Context
 
 
 def all_forecasters() -> list[type[Forecaster]]:
@@ -102,18 +107,21 @@ def _regressor() -> Any:
     return HistGradientBoostingRegressor(loss="poisson", max_iter=200, learning_rate=0.05, random_state=0)
 
 
-def open_bundle(path: str | Path) -> Forecaster:
+def open_bundle(path: str | Path, *, context: Mapping[str, Context] | None = None) -> Forecaster:
     """Open a saved forecaster, after the hash of each of its files has been checked.
 
     Parameters
     ----------
     path : str or Path
         Folder that `Forecaster.save` wrote.
+    context : mapping of str to Context, optional
+        The layers that its features are made of, by name. A bundle does not hold them, but knows them again:
+        rows may have been added since, but none changed.
 
     Raises
     ------
     BundleError
-        If a file is missing or changed, or the forecaster is unknown to this version.
+        If a file is missing or changed, a layer of context is, or the forecaster is unknown to this version.
 
     Examples
     --------
@@ -132,7 +140,7 @@ def open_bundle(path: str | Path) -> Forecaster:
     True
     """
     try:
-        return revive(read_parts(path))
+        return revive(replace(read_parts(path), context=context or {}))
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} does not describe a forecaster that this version knows: {error}."
         raise BundleError(msg) from error
@@ -144,6 +152,6 @@ def revive(parts: Parts) -> Forecaster:
     described = parts.description
     params = dict(described["params"])
     if params.get("features") is not None:
-        params["features"] = FeatureSet.from_list(params["features"])
+        params["features"] = FeatureSet.from_list(params["features"], parts.context)
     made = kinds[described["class"]](Target.from_dict(described["target"]), **params)
     return made._restore(parts)  # noqa: SLF001 - saving and opening are two halves of one class

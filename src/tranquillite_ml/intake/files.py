@@ -22,6 +22,14 @@ _SAMPLE_ROWS = 1_000
 Loaded = tuple[pd.DataFrame, "NDArray[np.int64]", pd.DataFrame, list[Problem]]
 """Rows, their 1-based numbers, ``row, reason`` of rows that could not be split into columns, and problems."""
 
+_STARTS = {
+    ".geojson": b"{",
+    ".json": b"{",
+    ".gpkg": b"SQLite format 3",
+    ".fgb": b"fgb",
+    ".shp": b"\x00\x00\x27\x0a",
+}
+
 GEOMETRY = "\0geometry"
 """Asks a part for ``lat`` and ``lng`` from its geometry; no column has this name."""
 
@@ -62,7 +70,7 @@ class FrameTable:
                 : min(_SAMPLE_ROWS, len(self.frame)), max(len(self.frame) - _SAMPLE_ROWS, 0) : len(self.frame)
             ]
         )
-        return _texts(pd.DataFrame(self.frame[columns].iloc[ends]))
+        return texts(pd.DataFrame(self.frame[columns].iloc[ends]))
 
     def load(self, columns: list[str]) -> Loaded:
         """Load the columns."""
@@ -71,7 +79,7 @@ class FrameTable:
         )
         if GEOMETRY in columns:
             table["lat"], table["lng"] = points(self.frame[self.geometry_name], self.name)
-        return table, np.arange(1, len(table) + 1), _none_ragged(), []
+        return table, np.arange(1, len(table) + 1), none_ragged(), []
 
 
 class ParquetFile:
@@ -103,7 +111,7 @@ class ParquetFile:
                 batch = next(self.file.iter_batches(_SAMPLE_ROWS, row_groups=[group], columns=worded), None)
             if batch is not None:
                 batches.append(batch.to_pandas())
-        return _texts(pd.concat(batches, ignore_index=True)) if batches else pd.DataFrame()
+        return texts(pd.concat(batches, ignore_index=True)) if batches else pd.DataFrame()
 
     def load(self, columns: list[str]) -> Loaded:
         """Load the columns."""
@@ -116,7 +124,7 @@ class ParquetFile:
             with reading(self.path, "not a GeoParquet file"):
                 shapes = gpd.read_parquet(self.path, columns=[self.geometry_name])
             table["lat"], table["lng"] = points(shapes.geometry, self.name)
-        return table, np.arange(1, len(table) + 1), _none_ragged(), []
+        return table, np.arange(1, len(table) + 1), none_ragged(), []
 
 
 class VectorFile:
@@ -126,19 +134,22 @@ class VectorFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
+        _check_content(path)
         shape = self._rows(None, rows=0)
         self.columns = [str(name) for name in shape.columns if name != "geometry"]
 
     def _rows(self, columns: list[str] | None, **options: Any) -> Any:
         import geopandas as gpd
 
-        with reading(self.path, "truncated or not a file of points"):
+        with reading(self.path, "truncated or not a file of shapes"):
             return gpd.read_file(self.path, columns=columns, **options)
 
     def sample(self, columns: list[str]) -> pd.DataFrame:
         """Rows from the start."""
+        if not columns:
+            return pd.DataFrame()
         rows = self._rows(columns, rows=2 * _SAMPLE_ROWS, ignore_geometry=True)
-        return _texts(pd.DataFrame(rows)[columns])
+        return texts(pd.DataFrame(rows)[columns])
 
     def load(self, columns: list[str]) -> Loaded:
         """Load the columns."""
@@ -150,7 +161,33 @@ class VectorFile:
         table = pd.DataFrame(shapes[names])
         if GEOMETRY in columns:
             table["lat"], table["lng"] = points(shapes.geometry, self.name)
-        return table, np.arange(1, len(table) + 1), _none_ragged(), []
+        return table, np.arange(1, len(table) + 1), none_ragged(), []
+
+
+def _check_content(path: Path) -> None:
+    """Refuse a file that is not what its name says, or that holds several layers.
+
+    GDAL goes by content: a text that names another source, even a remote one, would be followed.
+
+    Raises
+    ------
+    InputDataError
+        Saying which of the two.
+    """
+    from pyogrio import list_layers
+
+    with path.open("rb") as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = _STARTS[path.suffix.lower()]
+    if head and not head.startswith(start):
+        msg = f"{path} is no {path.suffix} file: it begins with {head[:16]!r}. Export it again."
+        raise InputDataError(msg)
+    with reading(path, "truncated or not a file of shapes"):
+        names = [str(name) for name, _ in list_layers(path)]
+    if len(names) > 1:
+        told = f"{len(names)} layers ({', '.join(names[:5])})"
+        msg = f"{path} holds {told}. Export the one wanted to a file of its own."
+        raise InputDataError(msg)
 
 
 @contextmanager
@@ -192,7 +229,7 @@ def _is_worded(kind: str) -> bool:
     return any(word in kind for word in ("string", "date", "timestamp", "utf8"))
 
 
-def _texts(sample: pd.DataFrame) -> pd.DataFrame:
+def texts(sample: pd.DataFrame) -> pd.DataFrame:
     """Columns that hold text or dates, as text."""
     kept = {
         name: sample[name]
@@ -205,5 +242,6 @@ def _texts(sample: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(kept, index=sample.index)
 
 
-def _none_ragged() -> pd.DataFrame:
+def none_ragged() -> pd.DataFrame:
+    """Say that every row could be split into columns."""
     return pd.DataFrame({"row": np.zeros(0, dtype=np.int64), "reason": np.zeros(0, dtype=object)})

@@ -244,6 +244,7 @@ def read_incidents(
     source: str | Path | Sequence[str | Path] | pd.DataFrame,
     *,
     tz: str | None = None,
+    query: str | None = None,
     columns: Mapping[str, str] | None = None,
     categories: Mapping[str, Any] | None = None,
     origins: Mapping[str, str] | None = None,
@@ -263,10 +264,13 @@ def read_incidents(
 
     Parameters
     ----------
-    source : path, glob, list of these, DataFrame or GeoDataFrame
-        CSV, Parquet, GeoParquet, GeoJSON or another vector file. Only the columns needed are loaded.
+    source : path, glob, list of these, DataFrame, GeoDataFrame, or a database's address
+        CSV, Parquet, GeoParquet, GeoJSON or another vector file; or a SQLAlchemy URL of PostgreSQL or SQLite.
+        Only the columns needed are loaded.
     tz : str
         IANA time zone of the city, such as ``"Europe/Paris"``. Required.
+    query : str, optional
+        One SELECT, with the address of a database; it runs in a read-only transaction.
     columns : mapping of str to str, optional
         Our name → the file's column, for ``occurred_at, lat, lng, category`` and optionally ``incident_id,
         reported_at``. Without it our names and common others are found, if unambiguous. A geometry of points
@@ -329,7 +333,7 @@ def read_incidents(
     """
     zone = _check_tz(tz)
     check_in(duplicates, ["keep", "flag", "drop"], "duplicates")
-    raw = read_raw(source, columns=columns, drop_columns=drop_columns, where=list(where or {}))
+    raw = read_raw(source, query=query, columns=columns, drop_columns=drop_columns, where=list(where or {}))
     reading = Reading(raw, zone)
     reading.keep_where(where or {})
     reading.check_places(None if study_area is None else area_bounds(study_area))

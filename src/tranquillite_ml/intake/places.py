@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -96,6 +97,19 @@ def zone_point(tz: str) -> tuple[float, float] | None:
     return degrees[0], degrees[1]
 
 
+def zone_country(tz: str) -> str | None:
+    """ISO 3166 code of the country of a time zone, from the zone table; None if it is not there.
+
+    Examples
+    --------
+    >>> zone_country("Europe/Paris") in {"FR", None}
+    True
+    """
+    found = re.search(rf"^([A-Z]{{2}})\s+\S+\s+{re.escape(tz)}(?:\s|$)", _zone_table(), flags=re.MULTILINE)
+    return None if found is None else found[1]
+
+
+@cache
 def _zone_table() -> str:
     """Text of `zone.tab`, from the system or the tzdata package."""
     from importlib import resources

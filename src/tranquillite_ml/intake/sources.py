@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tranquillite_ml.config.words import redact
 from tranquillite_ml.errors import InputDataError, UsageError, nearest
 from tranquillite_ml.intake.columns import resolve_columns
 from tranquillite_ml.intake.csv_files import CsvFile
+from tranquillite_ml.intake.databases import Database
 from tranquillite_ml.intake.files import GEOMETRY, FrameTable, Loaded, ParquetFile, Part, VectorFile, reading
 from tranquillite_ml.intake.guards import Problem
 from tranquillite_ml.intake.persons import refuse_person_columns
@@ -51,8 +53,8 @@ class Raw:
     problems: list[Problem]
 
 
-def expand(source: Any) -> list[Part]:
-    """Files that a path, a glob or a list of these name, in sorted order; or the one table given.
+def expand(source: Any, query: str | None = None) -> list[Part]:
+    """Files that a path, a glob or a list of these name, in sorted order; or the one table or query given.
 
     Raises
     ------
@@ -61,6 +63,8 @@ def expand(source: Any) -> list[Part]:
     """
     if isinstance(source, pd.DataFrame):
         return [FrameTable(source)]
+    if query is not None or (isinstance(source, str) and "://" in source):
+        return [_ask(source, query)]
     if isinstance(source, str | Path):
         paths = _matching(source)
     elif isinstance(source, Sequence) and source and all(isinstance(item, str | Path) for item in source):
@@ -76,6 +80,19 @@ def expand(source: Any) -> list[Part]:
         msg = f"the same file is named twice, which would count its incidents twice: {twice[:3]}."
         raise InputDataError(msg)
     return [_open(path) for path in paths]
+
+
+def _ask(source: Any, query: str | None) -> Part:
+    if not isinstance(source, str) or "://" not in source:
+        msg = "query belongs to the address of a database, such as postgresql://user@host/database."
+        raise UsageError(msg)
+    if source.startswith(("http://", "https://", "ftp://", "s3://")):
+        msg = f"{redact(source)!r} is not read: fetch it to a file first (`tranquillite fetch --help`)."
+        raise UsageError(msg)
+    if query is None:
+        msg = f"{redact(source)!r} is a database: say what to read with `query`, one SELECT."
+        raise UsageError(msg)
+    return Database(source, query)
 
 
 def _matching(source: str | Path) -> list[Path]:
@@ -114,6 +131,7 @@ def _open(path: Path) -> Part:
 def read_raw(
     source: Any,
     *,
+    query: str | None = None,
     columns: Mapping[str, str] | None = None,
     drop_columns: Sequence[str] = (),
     where: Sequence[str] = (),
@@ -122,7 +140,9 @@ def read_raw(
 
     Parameters
     ----------
-    source : path, glob, list of these, or DataFrame
+    source : path, glob, list of these, DataFrame, or a database's address
+    query : str, optional
+        One SELECT, with a database's address.
     columns : mapping of str to str, optional
         Our name → the file's column.
     drop_columns : sequence of str
@@ -142,7 +162,7 @@ def read_raw(
     if used:
         msg = f"drop_columns and columns (or where) both name {used}."
         raise UsageError(msg)
-    parts = expand(source)
+    parts = expand(source, query)
     tables, ragged, problems = [], [], []
     for number, part in enumerate(parts):
         table, rows, wrong, told = _load_part(part, columns, dropped, where)

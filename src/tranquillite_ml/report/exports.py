@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tranquillite_ml.limits import LIMITS_IN_BRIEF, LIMITS_OF_USE
 from tranquillite_ml.runfolder import harmless
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ def write_exports(
     The three hold the same rows, one a cell and map, with columns as ``tranquillite schema forecasts`` prints
     them and numbers of six significant digits; equal forecasts give equal bytes. ``forecast.parquet`` of the
     run holds the numbers in full.
+
+    Each carries the limits of use: GeoParquet as the metadata ``limits_of_use`` (JSON, by language), GeoJSON
+    as its ``description``, and CSV, where a comment would break readers, as a column ``limits_of_use``.
 
     Parameters
     ----------
@@ -98,16 +103,26 @@ def _isoformat(column: pd.Series[Any]) -> Any:
 
 
 def _write_parquet(frame: gpd.GeoDataFrame, path: Path) -> None:
+    import pyarrow.parquet as pq
+
     with warnings.catch_warnings():
         # pyarrow 25 reads columns with a time zone in a way that pandas 3.1 announces to change.
         warnings.filterwarnings("ignore", message=r"Series\.values", category=DeprecationWarning)
         frame.to_parquet(path, index=False, compression="zstd")
+    table = pq.read_table(path)
+    said = {b"limits_of_use": json.dumps(dict(LIMITS_OF_USE), ensure_ascii=False).encode()}
+    pq.write_table(table.replace_schema_metadata(said | table.schema.metadata), path, compression="zstd")
 
 
 def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
     options = {"COORDINATE_PRECISION": 6, "SIGNIFICANT_FIGURES": SIGNIFICANT}
     frame.assign(**_texts(frame)).to_file(
-        path, driver="GeoJSON", engine="pyogrio", layer="forecast", **options
+        path,
+        driver="GeoJSON",
+        engine="pyogrio",
+        layer="forecast",
+        DESCRIPTION="\n".join(LIMITS_OF_USE.values()),
+        **options,
     )
 
 
@@ -117,6 +132,7 @@ def _write_csv(frame: gpd.GeoDataFrame, path: Path) -> None:
         if name in table:
             seen = {text: harmless(text) for text in table[name].unique()}
             table[name] = table[name].map(seen)
+    table["limits_of_use"] = LIMITS_IN_BRIEF
     table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n", float_format=f"%.{SIGNIFICANT}g")
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tranquillite_ml.errors import UsageError
 from tranquillite_ml.grids import open_grid
+from tranquillite_ml.limits import LIMITS_OF_USE
 from tranquillite_ml.report.colours import colour_scale
 from tranquillite_ml.report.exports import significant
 
@@ -46,7 +47,8 @@ def write_map(
     """Write the last forecast of one model as a map in one self-contained HTML file.
 
     Cells are coloured by their expected count; pointing at one, or moving to it with the arrow keys, shows
-    its numbers. The twenty cells with the highest expected count stand in a table as well.
+    its numbers. The twenty cells with the highest expected count stand in a table as well. The limits of use
+    stand above the map, in English and French.
 
     Parameters
     ----------
@@ -233,6 +235,7 @@ def _render(payload: dict[str, Any], title: str, notice: str | None) -> str:
         title=title,
         notice=notice,
         always=ALWAYS,
+        limits=LIMITS_OF_USE,
         top=TOP,
         d=payload,
         rows=_top_rows(payload),

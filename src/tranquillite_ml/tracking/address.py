@@ -72,9 +72,9 @@ class Address:
         reason = reason.replace(self.credentials.get(_CREDENTIALS[1], "\n"), HIDDEN)
         unheard = re.search(r"Max retries exceeded.*Caused by (\w+)", reason)
         reason = f"no answer ({unheard[1]})" if unheard else reason
-        reason = reason[:300].rstrip(".")
+        reason = re.sub(r" \[SQL: .*", "", reason)[:300].rstrip(".")
         mend = (
-            "Free the file, or set `output:` to a folder that can be written to."
+            "Make room on the disk and free the file, or set `output:` to a folder that can be written to."
             if self.database
             else "Start the server or correct `tracking: {uri: …}`; `tracking: {uri: null}` logs the run "
             "into the output folder's own store instead."

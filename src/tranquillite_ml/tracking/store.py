@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tranquillite_ml.errors import TranquilliteError
@@ -46,19 +50,41 @@ def mlflow_client(address: Address) -> Iterator[MlflowClient]:
 
 
 def _prepare(address: Address) -> None:
-    """See that a SQLite store can be opened (MLflow would retry for an hour), and make its tables."""
+    """See that a SQLite store is whole and can be opened: MLflow would retry for an hour."""
     if (path := address.database) is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
+    if not path.exists():
+        with _alone_in(path.parent):
+            _make_tables(path)
     with closing(sqlite3.connect(path, timeout=5)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
-    if new:
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        # MLflow remembers the stores it opened; one deleted since then has no tables.
-        SqlAlchemyStore(address.uri, (path.parent / ARTIFACTS).as_uri())
+
+def _make_tables(path: Path) -> None:
+    """Make a store under a temporary name: one that is half made can neither be used nor finished."""
+    if path.exists():  # another process has made it in the meantime
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
+        partial = Path(folder) / path.name
+        SqlAlchemyStore(f"sqlite:///{partial.as_posix()}", (path.parent / ARTIFACTS).as_uri())
+        partial.replace(path)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder waiting; the end of a process lets go of it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for left in folder.glob(".mlflow-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def reach_experiment(client: MlflowClient, address: Address, experiment: str) -> str:

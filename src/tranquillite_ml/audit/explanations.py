@@ -1,0 +1,161 @@
+"""C15, C16 and C24: whether explanations are right, what features add, what makes a disparity."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tranquillite_ml.audit.check import Measurement
+from tranquillite_ml.audit.decomposition import decomposition
+from tranquillite_ml.audit.definition import Definition, Finding
+from tranquillite_ml.audit.removal import removal
+from tranquillite_ml.errors import TranquilliteError
+from tranquillite_ml.explanation import Effort, explanation_quality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tranquillite_ml.audit.evidence import Evidence
+    from tranquillite_ml.explanation import Explanation
+    from tranquillite_ml.forecasts import Forecasts
+    from tranquillite_ml.governance.thresholds import Thresholds
+
+_NAMES = {
+    "completeness": "completeness_error",
+    "faithfulness": "faithfulness_correlation",
+    "infidelity": "control_p_value",
+    "continuity": "control_p_value",
+    "stability over backgrounds": "background_tau",
+    "second opinion": "second_opinion_correlation",
+    "stability over seeds": "seed_tau",
+    "stability over months": "retrain_tau",
+    "top three reasons": "top3_overlap",
+    "permuted labels": "permuted_tau",
+    "compacity": "compact_share",
+    "leakage smell": "largest_feature_share",
+}
+"""What `explanation_quality` calls a measure, and what the thresholds call it."""
+
+_UNITS = {"completeness_error": "relative", "control_p_value": "probability", "deletion_gain": "log rate"}
+_NEEDS_REFITS = (
+    "stability over seeds",
+    "stability over months",
+    "top three reasons",
+    "permuted labels",
+    "planted effects",
+)
+_WIDE = 2.3263478740408408  # standard normal quantile at 99 %: infidelity and continuity have 98 % intervals
+
+
+def quality_of_explanations(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
+    """Measure whether explanations say what the model does, and would say it again (C15).
+
+    Everything that needs no other model is measured; in a deep audit the model is trained again with other
+    seeds, at earlier months, and on outcomes dealt out anew. What was not tried is named and not judged.
+    """
+    del forecasts
+    if evidence.model is None or evidence.panel is None:  # pragma: no cover - the definition asks for both
+        return Finding([])
+    found = [] if evidence.explanation is None else [_product(evidence.explanation)]
+    try:
+        table = explanation_quality(
+            evidence.model,
+            evidence.panel,
+            effort=_effort(evidence, thresholds),
+            seed=evidence.seed,
+            **_models(evidence, thresholds),
+        )
+    except TranquilliteError as error:
+        return Finding(found, reason={"en": str(error), "fr": f"explication impossible : {error}"})
+    found += [one for row in table[table["n"] > 0].itertuples() for one in _measurements(row)]
+    untried = [str(name) for name in table.loc[table["n"] == 0, "metric"]]
+    apart = [name for name in untried if name in _NEEDS_REFITS]
+    reason = {"en": "", "fr": ""}
+    if apart:
+        reason = {
+            "en": f"not tried here, because they need the model to be trained again: {', '.join(apart)}",
+            "fr": f"non essayés ici, faute de réentraîner le modèle : {', '.join(apart)}",
+        }
+    method = (
+        "Infidelity and continuity are ratios to a control; their p-value is read from the interval as if "
+        f"the logarithm were normal. Seed {evidence.seed}."
+    )
+    return Finding(found, method, reason, {"measures": table})
+
+
+def _effort(evidence: Evidence, thresholds: Thresholds) -> Effort:
+    def asked(name: str) -> int:
+        return int(thresholds.setting("C15", name))
+
+    if evidence.deep:
+        return Effort(rows=200, subsets=asked("subsets"), backgrounds=asked("backgrounds"))
+    return Effort(rows=60, subsets=asked("subsets"), backgrounds=asked("backgrounds"))
+
+
+def _models(evidence: Evidence, thresholds: Thresholds) -> dict[str, Any]:
+    """Other models of the same kind, in a deep audit that can train them."""
+    refit, panel, model = evidence.refit, evidence.panel, evidence.model
+    if not evidence.deep or refit is None or evidence.surrogate is not None or panel is None or model is None:
+        return {}
+    from tranquillite_ml.explanation import fit_on_permuted_labels
+
+    seeds, months = (int(thresholds.setting("C15", name)) for name in ("seeds", "months"))
+    end, month = panel.n_bins, panel.bins.days(28)
+    return {
+        "reseeded": [refit(panel, end, random_state=evidence.seed + 1 + k) for k in range(seeds)],
+        "successive": [refit(panel, end - (k + 1) * month) for k in range(months)],
+        "permuted": [fit_on_permuted_labels(model, panel, seed=evidence.seed)],
+    }
+
+
+def _product(explanation: Explanation) -> Measurement:
+    """Largest relative difference of a product of factors from its published count, multiplied here anew."""
+    product = np.exp(explanation.base) * np.exp(explanation.contributions).prod(axis=1)
+    published = explanation.rows["expected_count"].to_numpy(dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.abs(product / published - 1)
+    worst = float(np.where(np.isnan(error), np.inf, error).max(initial=0.0))
+    value = worst if np.isfinite(worst) else 1.0
+    return Measurement("product_error", value, "relative", n=len(explanation), unit_of_n="place-periods")
+
+
+def _measurements(row: Any) -> Iterator[Measurement]:
+    """One row of the table of measures as the thresholds name it."""
+    shared: dict[str, Any] = {"n": int(row.n), "unit_of_n": "place-periods", "subject": str(row.metric)}
+    ends = float(row.lower), float(row.upper)
+    if str(row.metric).startswith("planted effect: "):
+        yield Measurement("known_factor_error", abs(float(row.value) - 1), "relative", **shared)
+    elif str(row.metric).startswith(("deletion", "insertion")):
+        yield Measurement("deletion_gain", float(row.value), _UNITS["deletion_gain"], *ends, **shared)
+    elif (name := _NAMES.get(str(row.metric))) == "control_p_value":
+        yield Measurement("ratio_to_control", float(row.value), "ratio", *ends, **shared)
+        yield Measurement(name, p_below_one(float(row.value), *ends), _UNITS[name], **shared)
+    elif name is not None:
+        yield Measurement(name, float(row.value), _UNITS.get(name, "share"), *ends, **shared)
+
+
+def p_below_one(value: float, lower: float, upper: float) -> float:
+    """One-sided p-value of a ratio of at least 1, from a 98 % interval whose logarithm is taken as normal.
+
+    Examples
+    --------
+    >>> p_below_one(0.5, 0.25, 1.0)  # the upper end of a 98 % interval at 1: 1 %
+    0.01
+    """
+    from scipy.special import ndtr
+
+    if math.isnan(lower) or lower <= 0 or value <= 0:
+        return 0.0 if value == 0 and upper < 1 else math.nan
+    reach = (math.log(upper) - math.log(lower)) / (2 * _WIDE)
+    if reach == 0:
+        return float(value >= 1)
+    return round(float(ndtr(math.log(value) / reach)), 12)
+
+
+DEFINITIONS = (
+    Definition("C15", ("model", "panel"), quality_of_explanations),
+    Definition("C16", ("groups", "panel", "model"), removal),
+    Definition("C24", ("explanation", "groups"), decomposition),
+)

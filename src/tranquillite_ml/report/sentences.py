@@ -1,0 +1,221 @@
+"""Sentences that are made from numbers: the rule of a check, why it has its status, a section's answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tranquillite_ml.audit.check import Check, Measurement, derive_status, judge
+from tranquillite_ml.report.terms import CHECK_TITLES, EVIDENCE, MEASURES, about, named
+from tranquillite_ml.report.wording import (
+    LANGUAGES,
+    NOT_ASSESSABLE,
+    SENTENCES,
+    STATUS,
+    USE,
+    Words,
+    both,
+    french,
+    joined,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from tranquillite_ml.governance.thresholds import Bound, Limit, Thresholds
+    from tranquillite_ml.report.sections import Section
+
+
+def fill(words: Words, **values: Words | str) -> Words:
+    """A text with its places filled in, language by language."""
+    return {
+        language: words[language].format(
+            **{name: value if isinstance(value, str) else value[language] for name, value in values.items()}
+        )
+        for language in LANGUAGES
+    }
+
+
+def number(value: Any, kind: str) -> Words:
+    """A number in both languages."""
+    return {language: shown(value, kind, language) for language in LANGUAGES}
+
+
+def rule_of(check: str, thresholds: Thresholds, measurements: Sequence[Measurement] = ()) -> Words:
+    """When a check warns and when it fails, in words; limits in the units of its measurements.
+
+    Examples
+    --------
+    >>> from tranquillite_ml.governance import load_thresholds
+    >>> rule_of("C14", load_thresholds())["en"]
+    'Overlap of selected places (Jaccard): Warning if below 0.7, Fail if below 0.5.'
+    """
+    limits = thresholds.checks[check].limits
+    units = {one.name: one.unit for one in measurements}
+    return joined(
+        [
+            fill(
+                SENTENCES["rule"],
+                measure=_capital(named(name, MEASURES)),
+                limits=_limit_words(limit, units.get(name, "limit")),
+            )
+            for name, limit in limits.items()
+        ]
+    )
+
+
+def _limit_words(limit: Limit, unit: str) -> Words:
+    parts = []
+    for status, bound in (("WARN", limit.warn), ("FAIL", limit.fail)):
+        if bound is not None:
+            parts.append(
+                fill(
+                    both("{status} if {when}", "{status} si {when}"),
+                    status=STATUS[status],
+                    when=_bound_words(bound, unit),
+                )
+            )
+    return joined(parts, (", ", ", "))
+
+
+def _bound_words(bound: Bound, unit: str) -> Words:
+    ends = [
+        fill(SENTENCES[name], x=number(getattr(bound, name), unit))
+        for name in ("below", "at_most", "above", "at_least")
+        if getattr(bound, name) is not None
+    ]
+    said = joined(ends, (" or ", " ou "))
+    return {language: said[language] + SENTENCES[f"by_{bound.judge}"][language] for language in LANGUAGES}
+
+
+def reason_of(check: Check, thresholds: Thresholds) -> Words:
+    """Why a check has its status: its own words, else those of its worst measurement."""
+    if check.status == "NOT_ASSESSABLE":
+        return not_assessable(check)
+    if all(check.reason.get(language) for language in LANGUAGES):
+        return {"en": check.reason["en"], "fr": french(check.reason["fr"])}
+    crossed = [one for one in check.measurements if _own(check, one, thresholds) == check.status]
+    if check.status == "PASS" or not crossed:
+        return SENTENCES["all_pass"]
+    first = crossed[0]
+    limit = thresholds.checks[check.id].limits[first.name]
+    bound = limit.fail if check.status == "FAIL" else limit.warn
+    parts = [measured(first)]
+    if bound is not None:
+        parts.append(
+            fill(SENTENCES["limit"], status=STATUS[check.status], when=_bound_words(bound, first.unit))
+        )
+    if len(crossed) > 1:
+        parts.append(fill(SENTENCES["more"], n=number(len(crossed), "count")))
+    return joined(parts)
+
+
+def _own(check: Check, one: Measurement, thresholds: Thresholds) -> str | None:
+    """Status that one measurement gives its check, with those that it must be crossed together with."""
+    if judge(check.id, one, thresholds) is None:
+        return None
+    about_same = (one.requires, one.category, one.group, one.subject)
+    partners = [
+        other
+        for other in (check.measurements if one.requires is not None else ())
+        if (other.name, other.category, other.group, other.subject) == about_same
+    ]
+    found = derive_status(check.id, [one, *partners], thresholds)
+    return found if not partners or found == "FAIL" else judge(check.id, one, thresholds)
+
+
+def status_of_measurement(check: Check, one: Measurement, thresholds: Thresholds) -> str | None:
+    """Status of one measurement within its check; None if the thresholds have no limit for it."""
+    return _own(check, one, thresholds)
+
+
+def measured(one: Measurement) -> Words:
+    """One measurement in a sentence."""
+    said = about(one.category, one.group, one.subject)
+    there = math.isfinite(one.lower) and math.isfinite(one.upper)
+    interval: Words | str = ""
+    if there:
+        ends = {"low": number(one.lower, one.unit), "high": number(one.upper, one.unit)}
+        interval = fill(both(" [{low} to {high}]", " [{low} à {high}]"), **ends)
+    value = one.value if math.isfinite(one.value) else None
+    return fill(
+        SENTENCES["measured"],
+        measure=_capital(named(one.name, MEASURES)),
+        about="" if said is None else {language: f" ({text})" for language, text in said.items()},
+        value=number(value, one.unit),
+        interval=interval,
+    )
+
+
+def _capital(words: Words) -> Words:
+    return {language: text[:1].upper() + text[1:] for language, text in words.items()}
+
+
+def not_assessable(check: Check) -> Words:
+    """The sentence for what cannot be assessed, with what is missing."""
+    said = {language: check.reason.get(language, "").rstrip(". ") for language in LANGUAGES}
+    if not all(said.values()):
+        listed = joined([named(name, EVIDENCE) for name in check.missing], (", ", ", "))
+        said = listed if check.missing else SENTENCES["unmeasurable" if check.measurements else "nothing"]
+    return fill(NOT_ASSESSABLE, missing={"en": said["en"], "fr": french(said["fr"])})
+
+
+def answer_of(
+    section: Section, status: str, checks: Sequence[Mapping[str, Any]], lacks: Words | None = None
+) -> Words:
+    """Two sentences: what the section comes to, and what decided it.
+
+    Parameters
+    ----------
+    section : Section
+    status : str
+    checks : sequence of mapping
+        Its checks, as the report holds them.
+    lacks : mapping, optional
+        What a rule of the section itself found wanting.
+    """
+    worst = next((one for one in checks if one["status"] == status), None)
+    n, blind = len(checks), sum(one["status"] == "NOT_ASSESSABLE" for one in checks)
+    if status == "NOT_ASSESSABLE":
+        said = [
+            fill(NOT_ASSESSABLE, missing=lacks or SENTENCES["nothing"]) if worst is None else worst["reason"]
+        ]
+    elif status == "PASS":
+        said = [section.leads[status]]
+        if n > 0:
+            said.append(SENTENCES["one_passes"] if n == 1 else fill(SENTENCES["n_pass"], n=str(n)))
+    else:
+        said = [section.leads[status]]
+        if lacks is not None:
+            said.append(fill(SENTENCES["lacks"], missing=lacks))
+        if worst is not None:
+            said.append(_told(worst))
+    if n > 1 and blind:
+        said.append(fill(SENTENCES["blind"], k=str(blind), n=str(n)))
+    return joined(said)
+
+
+def _told(check: Mapping[str, Any]) -> Words:
+    """Title of a check of a report, and why it has its status."""
+    return {
+        language: f"{check['id']} ({_lower(check['titles'][language])}) – {check['reason'][language]}"
+        for language in LANGUAGES
+    }
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def verdict_sentence(use: str, whys: Sequence[Words]) -> Words:
+    """The verdict in one sentence, with why."""
+    return fill(USE[use], why=joined(list(whys), ("; ", " ; ")))
+
+
+def because(name: str, status: str, titles: Mapping[str, Words]) -> Words:
+    """One reason for the verdict: the title of a check or section, and its status."""
+    title = {language: _lower(text) for language, text in {**CHECK_TITLES, **titles}[name].items()}
+    state = {language: text.lower() for language, text in STATUS[status].items()}
+    return fill(
+        both("{name} {title} ({state})", "{name} {title} ({state})"), name=name, title=title, state=state
+    )

@@ -1,0 +1,294 @@
+"""verify: whether a report follows from its own measurements, and is about the files that are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tranquillite_ml.bundle import check_manifest
+from tranquillite_ml.config.words import shown
+from tranquillite_ml.errors import BundleError, GateError, TranquilliteError, UsageError
+from tranquillite_ml.governance import Thresholds
+from tranquillite_ml.report.facts import KEPT, file_sha256
+from tranquillite_ml.report.sections import SECTIONS
+from tranquillite_ml.report.summary import canonical, leaves, value_digests
+from tranquillite_ml.report.verdicts import check_status, section_statuses, verdict
+
+MAX_BYTES = 200_000_000
+_SHORT = 8
+_MOST_NAMED = 20
+_ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be.
+
+    Parameters
+    ----------
+    where : str
+        Path in the JSON file (RFC 6901), or the name of a file.
+    told : str
+    """
+
+    where: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found.
+
+    Parameters
+    ----------
+    path : str
+    problems : tuple of Problem
+        What is wrong; empty if nothing is.
+    statuses : int
+        Statuses that were derived again: of checks, sections, and the verdict.
+    values : int
+        Values whose digests were compared.
+    files : tuple of str
+        Files whose digests were compared.
+    absent : tuple of str
+        What the report carries a digest of and is not here, so that it could not be compared.
+    rerun : mapping of str to str
+        Where the run was made again: what is the same and what differs.
+    """
+
+    path: str
+    problems: tuple[Problem, ...]
+    statuses: int = 0
+    values: int = 0
+    files: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    rerun: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def require(self) -> Verification:
+        """Give this back if it is sound.
+
+        Raises
+        ------
+        GateError
+            Naming the fields that are not as they should be.
+        """
+        if self.problems:
+            lines = "\n".join(f"  - {one.where}: {one.told}" for one in self.problems[:_MOST_NAMED])
+            msg = f"{self.path} does not hold ({len(self.problems)} problems):\n{lines}"
+            raise GateError(msg)
+        return self
+
+
+def verify(path: str | Path, *, rerun: Callable[[Path], Mapping[str, str]] | None = None) -> Verification:
+    """Derive every status of a report again, and compare every digest it carries.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``report.json``, in the folder of its run or alone.
+    rerun : callable, optional
+        Given the run's folder, makes the run again and gives the SHA-256 of its files by name.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or it is no report.
+
+    Notes
+    -----
+    The SHA-256 of each value finds which one was changed, and the file beside the report that one was.
+    Someone who writes all of them anew is found by a signature only: a sign-off names the report's SHA-256.
+
+    Examples
+    --------
+    >>> verify("no_such_report.json")
+    Traceback (most recent call last):
+    tranquillite_ml.errors.UsageError: no_such_report.json: there is no such report...
+    """
+    where = Path(path)
+    raw = _read(where)
+    report = _parse(raw, where)
+    problems = [*_digest_beside(where, raw), *_changed_values(report, raw)]
+    try:
+        problems += _derived(report)
+        n, states = len(report["checks"]) + len(report["sections"]) + 1, list(_files(report, where.parent))
+    except (TranquilliteError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        problems.append(Problem("/", f"it is not shaped as a report is: {shown(str(error))}"))
+        n, states = 0, []
+    files = [name for name, state in states if state != _ABSENT]
+    absent = [name for name, state in states if state == _ABSENT]
+    problems += [Problem(name, state) for name, state in states if state not in {"", _ABSENT}]
+    again = {} if rerun is None else dict(_again(report, rerun(where.parent), problems))
+    return Verification(
+        str(path),
+        tuple(problems),
+        n,
+        sum(1 for _ in value_digests(report)),
+        tuple(files),
+        tuple(absent),
+        again,
+    )
+
+
+def _read(where: Path) -> bytes:
+    if not where.is_file():
+        msg = f"{where}: there is no such report. `tranquillite report RUN` writes one."
+        raise UsageError(msg)
+    if where.stat().st_size > MAX_BYTES:
+        msg = f"{where}: {where.stat().st_size:,} bytes are too many for a report."
+        raise UsageError(msg)
+    return where.read_bytes()
+
+
+def _parse(raw: bytes, where: Path) -> dict[str, Any]:
+    def refuse(name: str) -> None:
+        msg = f"{name} is no number"
+        raise ValueError(msg)
+
+    try:
+        report = json.loads(raw, parse_constant=refuse)
+        known = (
+            isinstance(report, dict)
+            and report["schema_version"] == "1.0"
+            and isinstance(report["digests"], dict)
+        )
+    except (ValueError, KeyError, RecursionError) as error:
+        msg = f"{where} is no report of ours: {shown(str(error))}."
+        raise UsageError(msg) from error
+    if not known:
+        msg = f"{where} is no report of this version (schema_version 1.0)."
+        raise UsageError(msg)
+    return dict(report)
+
+
+def _digest_beside(where: Path, raw: bytes) -> Iterator[Problem]:
+    beside = where.with_name(where.name + ".sha256")
+    if not beside.is_file():
+        yield Problem(beside.name, "the file with the report's SHA-256 is missing")
+    elif beside.read_text(encoding="utf-8", errors="replace").split(maxsplit=1)[:1] != [
+        hashlib.sha256(raw).hexdigest()
+    ]:
+        yield Problem(beside.name, "the report's SHA-256 is another")
+
+
+def _changed_values(report: Mapping[str, Any], raw: bytes) -> Iterator[Problem]:
+    """Values whose digests the report does not carry: changed, moved or added; and how many are gone."""
+    kept = str(report["digests"].get("values", ""))
+    known = {kept[at : at + _SHORT] for at in range(0, len(kept), _SHORT)}
+    held = dict(leaves({key: value for key, value in report.items() if key != "digests"}))
+    now = list(value_digests(report))
+    for path, digest in now:
+        if digest not in known:
+            yield Problem(path, f"it is not what was written; it says {shown(held[path])} now")
+    gone = len(kept) // _SHORT - len(now)
+    if gone > 0:
+        yield Problem("/", f"{gone} values are gone")
+    whole = {key: value for key, value in report.items() if key != "digests"}
+    if hashlib.sha256(canonical(whole)).hexdigest() != report["digests"].get("whole"):
+        yield Problem("/digests/whole", "the digest of the whole report is another")
+    if raw != canonical(report):
+        yield Problem("/", "it is not written as reports are: keys sorted, on one line")
+
+
+def _derived(report: Mapping[str, Any]) -> Iterator[Problem]:
+    """Statuses that do not follow from measurements and thresholds."""
+    thresholds = Thresholds.model_validate(report["thresholds"]["values"])
+    if thresholds.digest != report["thresholds"]["sha256"]:
+        yield Problem("/thresholds/sha256", "the thresholds are not those of this digest")
+    for number, check in enumerate(report["checks"]):
+        if any(one["suppressed"] and one["value"] is None for one in check["measurements"]):
+            continue  # the citizens' edition withholds what its status comes from; the full one has it
+        status = check_status(check, thresholds)
+        if status != check["status"]:
+            yield Problem(f"/checks/{number}/status", _not(check["id"], check["status"], status))
+    statuses: dict[str, str] = dict(section_statuses(report))
+    statuses["S1"], use = verdict(report)
+    if [one["id"] for one in report["sections"]] != [
+        one.id for one in SECTIONS if _in_edition(report, one.public)
+    ]:
+        yield Problem("/sections", "sections are missing, or in another order")
+    for number, one in enumerate(report["sections"]):
+        if one["status"] != statuses.get(one["id"]):
+            yield Problem(
+                f"/sections/{number}/status", _not(one["id"], one["status"], statuses.get(one["id"]))
+            )
+    if report["verdict"] != statuses["S1"]:
+        yield Problem("/verdict", _not("the verdict", report["verdict"], statuses["S1"]))
+    if report["use"] != use:
+        yield Problem("/use", _not("the verdict on use", report["use"], use))
+
+
+def _in_edition(report: Mapping[str, Any], public: bool) -> bool:
+    return public or report["edition"] != "public"
+
+
+def _not(name: str, said: object, follows: object) -> str:
+    return f"{name} says {shown(said)}, but {follows} follows from the measurements"
+
+
+def _files(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
+    """Name of each file of the run, and what is wrong with it in words: nothing, or that it is not there."""
+    for name, digest in report["run"]["files"].items():
+        if name not in KEPT:  # names from a file never become paths unless they are ours
+            yield name, "a report carries no digest of such a file"
+            continue
+        path = folder / name
+        if not path.is_file():
+            yield name, _ABSENT
+        elif file_sha256(path) != digest:
+            yield name, "its SHA-256 is not that of the report"
+        else:
+            yield name, ""
+    if (folder / "model").is_dir():
+        try:
+            check_manifest(folder / "model")
+            yield "model/", ""
+        except BundleError as error:
+            yield "model/", str(error)
+    yield from _inputs(report, folder)
+
+
+def _inputs(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
+    """Files of incidents, found through the run's configuration."""
+    listed = {one["name"]: one["sha256"] for one in report["run"]["inputs"] if one["sha256"]}
+    if not listed:
+        return
+    from tranquillite_ml.config import load_config
+
+    try:
+        given = load_config(folder / "config.yaml").incidents.path
+    except (TranquilliteError, OSError):
+        given = None
+    pattern = Path(given) if given else None
+    found = {path.name: path for path in pattern.parent.glob(pattern.name)} if pattern else {}
+    for name, digest in listed.items():
+        if name not in found:
+            yield name, _ABSENT
+        else:
+            yield name, "" if file_sha256(found[name]) == digest else "its SHA-256 is not that of the report"
+
+
+def _again(
+    report: Mapping[str, Any], made: Mapping[str, str], problems: list[Problem]
+) -> Iterator[tuple[str, str]]:
+    for name, digest in made.items():
+        expected = report["run"]["files"].get(name)
+        if expected is None:
+            continue
+        same = digest == expected
+        if not same:
+            problems.append(Problem(name, "made again, its SHA-256 is another"))
+        yield name, "the same" if same else "differs"

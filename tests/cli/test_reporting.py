@@ -1,0 +1,73 @@
+"""Commands report and verify."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tests.report.conftest import build
+from tranquillite_ml.config import ready_configs
+
+Call = Callable[..., Result]
+
+
+def test_another_system_s_forecasts_are_reported_and_verified(tranquillite: Call, tmp_path: Path) -> None:
+    build(rings=1, horizons=1, categories=("noise",)).write(tmp_path / "theirs.parquet")
+    made = tranquillite("report", "theirs.parquet", "--json", "--quiet")
+    assert made.exit_code == 0, made.output
+    found = json.loads(made.stdout)
+    assert found["use"] == "must_not"  # nothing is known of how it was made
+    assert Path(found["paths"]["html"]) == Path("theirs-report/report.html")
+    report = json.loads(Path(found["paths"]["json"]).read_text(encoding="utf-8"))
+    status = {one["id"]: one["status"] for one in report["checks"]}
+    assert status["C15"] == status["C24"] == status["C27"] == "NOT_ASSESSABLE"
+    held = tranquillite("verify", found["paths"]["json"])
+    assert held.exit_code == 0, held.output
+    assert "it holds" in held.stdout
+
+
+def test_a_tampered_report_is_refused_with_exit_code_4(tranquillite: Call, tmp_path: Path) -> None:
+    build(rings=1, horizons=1, categories=("noise",)).write(tmp_path / "theirs.parquet")
+    assert tranquillite("report", "theirs.parquet", "--quiet").exit_code == 0
+    path = Path("theirs-report/report.json")
+    text = path.read_text(encoding="utf-8")
+    assert text.count('"n_cells":7,') == 1
+    path.write_text(text.replace('"n_cells":7,', '"n_cells":8,'), encoding="utf-8")
+    found = tranquillite("verify", path)
+    assert found.exit_code == 4
+    assert "/system/n_cells" in found.stderr
+    assert "it does not hold" in found.stdout
+
+
+def test_what_is_no_run_is_refused(tranquillite: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = tranquillite("report", "empty")
+    assert found.exit_code == 2
+    assert "holds no backtest" in found.stderr
+    assert tranquillite("verify", "nothing.json").exit_code == 2
+
+
+@pytest.mark.slow
+def test_a_run_is_reported_verified_and_made_again(tranquillite: Call) -> None:
+    ran = tranquillite("run", ready_configs()["smoke"], "--output", "runs", "--no-track", "--json", "--quiet")
+    folder = json.loads(ran.stdout)["run_dir"]
+    made = tranquillite("report", folder, "--json", "--quiet")
+    assert made.exit_code == 0, made.output
+    paths = json.loads(made.stdout)["paths"]
+    assert (
+        tranquillite("report", folder, "--json", "--quiet").stdout == made.stdout
+    )  # given back, not made anew
+    again = tranquillite("verify", paths["json"], "--rerun", "--json", "--quiet")
+    assert again.exit_code == 0, again.output
+    found = json.loads(again.stdout)
+    assert found["sound"]
+    assert found["rerun"] == dict.fromkeys(
+        ("forecasts.parquet", "model/manifest.json", "panel/panel.json"), "the same"
+    )
+    public = json.loads(tranquillite("report", folder, "--public", "--json", "--quiet").stdout)
+    assert Path(public["paths"]["html"]).is_file()
+    assert Path(public["paths"]["html"]).parent.parent.name == "published"

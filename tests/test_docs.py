@@ -1,0 +1,55 @@
+"""The pages: those made from the code are fresh, and no link leads nowhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import tranquillite_ml as tq
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_pages", ROOT / "docs" / "make_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def headings(page: Path) -> set[str]:
+    """Anchors of a page's headings: lower case, punctuation left out, spaces as hyphens."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") for text in found}
+
+
+@pytest.mark.parametrize("name", ["api.md", "schema.md"])
+def test_pages_made_from_the_code_are_fresh(name: str) -> None:
+    kept = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert kept == maker().pages()[name], f"docs/{name} is stale: `make docs` writes it anew"
+
+
+def test_the_page_of_names_has_each_of_them() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^### (\w+)$", page, flags=re.MULTILINE)
+    assert sorted(listed) == [name for name in tq.__all__ if name not in {"errors", "plots"}]
+    assert "0x" not in page  # an address in memory would differ from run to run
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {link}, which is not there"
+        assert not anchor or anchor in headings(target), f"{page.name} links to {link}: no such heading"
