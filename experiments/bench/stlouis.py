@@ -22,6 +22,7 @@ BARS = {
         most=40,
         elsewhere=ELSEWHERE,
     ),
+    "cpu": Bar("the same, CPU seconds of all cores", "CPU s"),
     "peak": Bar("the same, largest resident memory", "MB", most=1_200),
 }
 
@@ -33,7 +34,11 @@ def measure() -> dict[str, Any]:
     found = fresh.call("stlouis", "path")
     stages, note = found["result"]["stages"], found["result"]["note"]
     said = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages.items())
-    return {"seconds": figure(found["seconds"], note=f"{said}; {note}"), "peak": figure(found["peak_mb"])}
+    return {
+        "seconds": figure(found["seconds"], note=f"{said}; {note}"),
+        "cpu": figure(found["cpu_seconds"]),
+        "peak": figure(found["peak_mb"]),
+    }
 
 
 def panel_of(category: str = CATEGORY) -> tuple[Any, Any, dict[str, float]]:

@@ -64,9 +64,14 @@ class Stopwatch:
 
 
 def run(
-    config: RunConfig, *, report: Report = silent, again: bool = False, track: bool = True
+    config: RunConfig,
+    *,
+    report: Report = silent,
+    again: bool = False,
+    track: bool = True,
+    audited: bool = True,
 ) -> dict[str, Any]:
-    """Take a configuration the whole way: intake, panel, backtest, scores, forecast, map, tracking.
+    """Take a configuration the whole way: intake, panel, backtest, scores, forecast, map, report, tracking.
 
     The same configuration on the same inputs returns the finished run; an interrupted one goes on after its
     last finished stage.
@@ -80,6 +85,8 @@ def run(
         Make a new run even if there is a finished one.
     track : bool, default True
         Log the run in MLflow.
+    audited : bool, default True
+        Check the run and write its report; without, `tranquillite report RUN` does it later.
 
     Returns
     -------
@@ -91,7 +98,8 @@ def run(
     >>> import tempfile
     >>> from tranquillite_ml.config import load_config
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     done = run(load_config("smoke", [f"output={folder}", "model.kind=none"]), track=False)
+    ...     config = load_config("smoke", [f"output={folder}", "model.kind=none"])
+    ...     done = run(config, track=False, audited=False)
     >>> done["verdict"]["damage"]["text"]
     'cannot tell'
     """
@@ -106,6 +114,9 @@ def run(
     panel, tables, summary = _scored(config, incidents, folder, watch)
     with watch.stage("forecast"):
         results.write_forecast(folder, config, fit_last(config, panel, folder), notice)
+    with watch.stage("report"):
+        if audited:
+            summary["report"] = results.write_report(folder, incidents, notice, watch.report)
     with watch.stage("track"):
         mlflow_run_id = results.track(folder, config, incidents, panel, tables) if track else None
     folder.commit(summary | {"notice": notice, "mlflow_run_id": mlflow_run_id} | watch.cost())

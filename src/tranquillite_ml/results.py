@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 REFERENCE = "count_365d"
 COVERAGES = (0.01, 0.05, 0.10)
 BY = ("category", "model")
+FILES = ("map.html", "report.html", "report.json", "config.yaml", "intake.json", "forecast.csv")
 
 
 def write_intake(folder: RunFolder, config: RunConfig, incidents: Incidents) -> None:
@@ -138,6 +140,30 @@ def write_forecast(
     return written
 
 
+def write_report(
+    folder: RunFolder, incidents: Incidents, notice: str | None, report: Callable[[str, int, int], None]
+) -> dict[str, Any]:
+    """Audit a run and write its report for reviewers: one HTML file in English and French, and its JSON.
+
+    Returns
+    -------
+    dict
+        ``verdict, use, sentence`` and the paths ``html`` and ``json``.
+    """
+    from tranquillite_ml.audit import audit
+    from tranquillite_ml.report.collecting import collect
+    from tranquillite_ml.report.summary import Inputs
+    from tranquillite_ml.report.writing import read_report
+    from tranquillite_ml.report.writing import write_report as write
+
+    forecasts, evidence = collect(folder.path, incidents=incidents)
+    checks = audit(forecasts, evidence=evidence, report=report)
+    paths = write(folder, checks, forecasts, evidence=evidence, inputs=Inputs(notice=notice))
+    found = read_report(paths["json"])
+    told = {"verdict": found["verdict"], "use": found["use"], "sentence": found["verdict_sentence"]["en"]}
+    return told | {"html": str(paths["html"]), "json": str(paths["json"])}
+
+
 def summarise(
     folder: RunFolder, config: RunConfig, incidents: Incidents, panel: Panel, tables: dict[str, pd.DataFrame]
 ) -> dict[str, Any]:
@@ -155,6 +181,7 @@ def summarise(
         "funnel": vars(incidents.funnel) | {f"panel_{key}": value for key, value in panel.funnel.items()},
         "forecasts": str(folder.path / "forecasts.parquet"),
         "paths": {
+            "report": str(folder.path / "report.html"),
             "map": str(folder.path / "map.html"),
             "forecast": str(folder.path / "forecast.csv"),
             "tables": str(folder.path / "tables"),
@@ -208,7 +235,8 @@ def track(
     for row in _rows(tables["hotspots"]):
         for measure in ("hit_rate", "pai"):
             overall[f"{row['category']}.{row['model']}.{measure}_at_{row['coverage']:g}"] = row[measure]
-    names = ("tables", "figures", "model", "map.html", "config.yaml", "intake.json", "forecast.csv")
+    wanted = ("tables", "figures", "model", "documents", *FILES)
+    names = [name for name in wanted if (folder.path / name).exists()]
     source = config.incidents.path or "simulated"
     return log_run(
         uri=config.tracking.uri or default_uri(Path(config.output)),

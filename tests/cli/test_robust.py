@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import rows
 from tranquillite_ml.cli.progress import STAGES
 
+INTERRUPTED = "interrupted: run the same command again to go on"
 COMMAND = [sys.executable, "-m", "tranquillite_ml"]
 SMALL = [
     *("--set", "incidents.simulate.days=150", "--set", "incidents.simulate.radius_km=1.5"),
@@ -54,12 +53,12 @@ def finished(*arguments, cwd, **environment):
 
 
 def results(folder):
-    """Digest of every file of the one run in a folder that does not tell where or when it was made."""
+    """Digest of each file of the one run in a folder, save those that tell where, when or how fast."""
     [run] = [path for path in (folder / "runs").glob("smoke-*") if path.is_dir()]
-    told = {"config.yaml", "summary.json", "manifest.json"}
-    files = (path for path in run.rglob("*") if path.is_file())
-    names = {path.relative_to(run).as_posix(): path for path in files}
-    return {name: hashlib.sha256(names[name].read_bytes()).hexdigest() for name in names.keys() - told}
+    telling = ("config.", "summary.", "manifest.", "report.")
+    files = [path for path in run.rglob("*") if path.is_file()]
+    found = {path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {name: digest for name, digest in found.items() if not name.startswith(telling)}
 
 
 @pytest.fixture(scope="module")
@@ -80,26 +79,71 @@ def signalled(process, stage, number):
     return ended(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-@pytest.mark.parametrize("stage", ["intake", "backtest", "evaluate", "forecast"])
+STOPPED = {
+    "interrupted at the start": ("intake", signal.SIGINT),
+    "killed in the backtest": ("backtest", signal.SIGKILL),
+    "interrupted while scoring": ("evaluate", signal.SIGINT),
+    "killed in the last forecast": ("forecast", signal.SIGKILL),
+}
+
+
+@pytest.mark.parametrize(("stage", "number"), STOPPED.values(), ids=STOPPED)
 def test_a_run_that_was_stopped_goes_on_and_ends_the_same(tmp_path, undisturbed, stage, number):
     code, out, err = signalled(start("run", "smoke", *SMALL, cwd=tmp_path), stage, number)
     assert out == ""
     assert "Traceback" not in err
     if number == signal.SIGINT:
-        assert code == 130
-        assert err.splitlines()[-1] == "interrupted: run the same command again to go on"
+        assert (code, err.splitlines()[-1]) == (130, INTERRUPTED)
     assert not list(tmp_path.glob("runs/*/manifest.json"))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/backtest/*.parquet")}
-    assert bool(before) == (stage in {"evaluate", "forecast"}) or stage == "backtest"
+    assert len(before) == 6 or stage in {"intake", "backtest"}
     finished("run", "smoke", *SMALL, cwd=tmp_path)
     assert results(tmp_path) == undisturbed
-    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert before == {path: path.stat().st_mtime_ns for path in before}  # what was finished was kept
 
 
-@pytest.mark.parametrize("delay", [0.08, 0.15, 0.25])
-def test_ctrl_c_while_it_starts_is_one_line(tmp_path, delay):
-    process = start("run", "smoke", *SMALL, cwd=tmp_path)
-    time.sleep(delay)
-    process.send_signal(signal.SIGINT)
-    assert ended(process) == (130, "", "interrupted: run the same command again to go on\n")
+INTERRUPTING = """
+import os, signal, sys
+
+wanted = sys.argv[1]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from tranquillite_ml.__main__ import main
+sys.argv[0:2] = ["tranquillite"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "tranquillite_ml.cli.runs", "pydantic", "pandas", "h3"])
+def test_ctrl_c_while_something_is_imported_is_one_line(tmp_path, module):
+    found = subprocess.run(
+        [sys.executable, "-c", INTERRUPTING, module, "run", "smoke", "--no-track", "--quiet"],
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "check": False, "timeout": 120},
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", f"{INTERRUPTED}\n")
+
+
+@pytest.mark.parametrize("room", [3_000, 30_000, 60_000], ids=["panel", "table", "figure"])
+def test_a_full_disk_is_told_and_with_room_the_run_goes_on(tmp_path, undisturbed, room):
+    code, out, err = ended(start("run", "smoke", *SMALL, cwd=tmp_path, room=room))
+    assert (code, out) == (1, "")
+    told = "error: the disk is full. Make room and run the same command again: what is finished is kept."
+    assert err.splitlines()[-1] == told
+    assert not list(tmp_path.glob("runs/*/manifest.json"))
+    finished("run", "smoke", *SMALL, cwd=tmp_path)
+    assert results(tmp_path) == undisturbed
+
+
+def test_a_finished_run_comes_back_at_once_and_again_makes_another_of_the_same_bytes(tmp_path, undisturbed):
+    others = {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "7"}
+    first = finished("run", "smoke", *SMALL, cwd=tmp_path, **others)
+    assert results(tmp_path) == undisturbed
+    assert finished("run", "smoke", *SMALL, cwd=tmp_path) == first
+    again = finished("run", "smoke", *SMALL, "--again", cwd=tmp_path)
+    assert again["run_id"] == f"{first['run_id']}-2"
+    assert (tmp_path / again["forecasts"]).read_bytes() == (tmp_path / first["forecasts"]).read_bytes()

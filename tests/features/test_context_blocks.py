@@ -102,10 +102,7 @@ def test_the_last_forecast_issued_counts() -> None:
     )
     told = read_context(rows, kind="series", name="told", tz=PARIS)
     block = Weather(forecast=told)
-    assert (
-        made(block, at("2023-01-19"))["tmax_forecast"].tolist() == [[np.nan]]
-        or np.isnan(made(block, at("2023-01-19"))["tmax_forecast"]).all()
-    )
+    assert np.isnan(made(block, at("2023-01-19"))["tmax_forecast"]).all()
     # On the 19th the run of the 18th was known, on the 20th that of the 19th.
     assert made(block, at("2023-01-19", horizon=3))["tmax_forecast"].tolist() == [[2]]
     assert made(block, at("2023-01-20"))["tmax_forecast"].tolist() == [[11]]
@@ -253,8 +250,22 @@ def test_a_place_counts_from_when_it_was_known_until_it_closes() -> None:
     layer = read_context(rows, kind="points", name="bars", tz=PARIS)
     found = made(Places(layer), at("2023-01-10", "2023-01-14", "2023-01-15", "2023-01-19", "2023-01-20"))
     # Opened on the 10th, recorded on the 14th (so known on the 15th), last day the 19th.
-    assert found["bars_count"].sum(axis=1).tolist() == [0, 0, 1, 1, 0]
+    # Without any place in force, nothing is known of places: not 0.
+    assert found["bars_count"][2:4].sum(axis=1).tolist() == [1, 1]
+    assert np.isnan(found["bars_count"][[0, 1, 4]]).all()
     assert np.isnan(found["bars_distance_m"][[0, 1, 4]]).all()
+
+
+def test_none_of_a_type_is_not_unknown() -> None:
+    rows = pd.DataFrame(
+        {"lat": LAT, "lng": LNG, "type": ["bar", "school"], "known_at": ["2023-01-09", "2023-01-19"]}
+    )
+    found = made(
+        Places(read_context(rows, kind="points", name="osm", tz=PARIS)), at("2023-01-09", "2023-01-15")
+    )
+    assert np.isnan(found["osm_school_count"][0]).all()
+    assert (found["osm_school_count"][1] == 0).all()
+    assert np.isnan(found["osm_school_distance_m"]).all()
 
 
 def test_places_elsewhere_are_refused() -> None:
@@ -423,6 +434,9 @@ def test_events_by_hand() -> None:
 
 
 def test_an_event_that_was_not_yet_announced_does_not_exist() -> None:
+    early = made(Events(matches()), at("2023-01-05"))
+    assert np.isnan(early["city_n"]).all()
+    assert np.isnan(early["city_attendance"]).all()
     found = made(
         Events(matches()), at("2023-01-17", horizon=6)
     )  # the 22nd, five days ahead: too early by hours

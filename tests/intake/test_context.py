@@ -310,6 +310,27 @@ def test_persons_are_refused_in_every_kind() -> None:
         )
 
 
+@pytest.mark.parametrize("placed", ["nowhere", "columns", "points", "areas"])
+def test_operations_are_read_for_audits(placed: str) -> None:
+    import geopandas as gpd
+    from shapely.geometry import Point, box
+
+    rows = pd.DataFrame(
+        {"start": pd.date_range("2024-05-01 20:00", periods=4, freq="8h"), "hours": [1.5, 2, 0, 3]}
+    )
+    rows["end"] = rows["start"] + pd.Timedelta(hours=2)
+    if placed == "columns":
+        rows = rows.assign(lat=43.3, lng=5.4)
+    elif placed != "nowhere":
+        shape = Point(5.4, 43.3) if placed == "points" else box(5.39, 43.29, 5.41, 43.31)
+        rows = gpd.GeoDataFrame(rows, geometry=[shape] * 4, crs="EPSG:4326")
+    layer = read_context(rows, kind="operations", name="rounds", tz=PARIS)
+    assert layer.table["hours"].tolist() == [1.5, 2, 0, 3]
+    assert (layer.table["known_at"] == layer.table["valid_to"]).all()
+    if placed != "nowhere":
+        assert layer.table[["lat", "lng"]].round(6).to_numpy().tolist() == [[43.3, 5.4]] * 4
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -99,7 +99,7 @@ def test_a_changed_digit_is_named(copied: Path) -> None:
     assert "report.json.sha256" in str(refused.value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_every_changed_value_is_named(run: Path, data: st.DataObject) -> None:
     report = read(run)

@@ -35,6 +35,8 @@ def find(found: dict[str, Any], config: RunConfig, work: Work) -> None:
         incidents, found["notice"] = stages.load_incidents(config)
     found |= _intake(config, incidents)
     with watch.stage("check"):
+        found["context"] = [layer.summary() for layer in stages.load_context(config).values()]
+        stages.make_features(config)
         bins = TimeBins.covering(incidents, freq=config.time.freq)
         target = stages.make_target(config)
         folds = stages.make_splits(config).table(bins, target)
@@ -127,7 +129,8 @@ def _funnel(found: Mapping[str, Any]) -> Iterator[str]:
 def _reasons(found: Mapping[str, Any]) -> Iterator[str]:
     yield "Quarantined"
     rows = [
-        [row["column"], row["reason"], f"{row['n']:,}", f"{row['first_row']:,}"] for row in found["quarantine"]
+        [row["column"], row["reason"], f"{row['n']:,}", f"{row['first_row']:,}"]
+        for row in found["quarantine"]
     ]
     yield text_table(
         ("column", "reason", "rows", "first is row"),

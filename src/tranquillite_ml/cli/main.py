@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from tranquillite_ml.cli import (
     benchmarks,
+    fetching,
     governance,
     looking,
     promoting,
@@ -118,6 +119,18 @@ _log = typer.Typer(
 _log.command(cls=CarefulCommand, epilog="Example: tranquillite log verify runs/log.jsonl")(governance.verify)
 _log.command(cls=CarefulCommand, epilog="Example: tranquillite log show log.jsonl --last 5")(governance.show)
 app.add_typer(_log, name="log")
+
+_fetch = typer.Typer(
+    help="Bring a partner's open data to a file, with its licence and checksums.",
+    epilog=f"Example: tranquillite fetch {fetching.COMMANDS[0][1]}",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+for _fetching, _how in fetching.COMMANDS:
+    _fetch.command(_how.split(" ", 1)[0], cls=CarefulCommand, epilog=f"Example: tranquillite fetch {_how}")(
+        _fetching
+    )
+app.add_typer(_fetch, name="fetch")
 
 _simulate = typer.Typer(
     help="Simulate what a forecast does to its own records: feedback, underreporting.",

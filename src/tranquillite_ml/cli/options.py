@@ -31,6 +31,9 @@ JsonOption = Annotated[
     typer.Option("--json", help="Print the result as one line of JSON, and nothing else on standard output."),
 ]
 AgainOption = Annotated[bool, typer.Option("--again", help="Make a new run even if this one is finished.")]
+NoReportOption = Annotated[
+    bool, typer.Option("--no-report", help="Leave the report for later: `tranquillite report RUN`.")
+]
 NoTrackOption = Annotated[bool, typer.Option("--no-track", help="Do not record the run in MLflow.")]
 
 

@@ -25,7 +25,9 @@ STAGES = {
     "tune": "tuning: trials on folds before those of the backtest",
     "fit": "fitting on everything there is",
     "forecast": "forecasting what follows the data",
+    "report": "checking it all and writing the report",
     "track": "recording the run in MLflow",
+    "fetch": "fetching",
 }
 
 
@@ -82,11 +84,15 @@ def _lines() -> Callable[[str, int, int], None]:
     def tell(what: str, done: int, total: int) -> None:
         at = f"{time.perf_counter() - begin:7.1f} s"
         if done == 0:
-            say(f"{at}  {STAGES.get(what, what)}")
+            if what != "checks":
+                say(f"{at}  {STAGES.get(what, what)}")
         elif what == "trials":
             say(f"{at}    trial {done} of {total}")
         elif ":" in what and done == total:  # a simulation: its steps are weeks or scenarios
             say(f"{at}    {clean(what)}: done")
+        elif what == "checks":
+            if done == total:
+                say(f"{at}    {total} checks")
         elif what not in STAGES and done == total:
             say(f"{at}    {what}: {total} {'fold' if total == 1 else 'folds'}")
 

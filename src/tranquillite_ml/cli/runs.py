@@ -11,6 +11,7 @@ from tranquillite_ml.cli.options import (
     AgainOption,
     ConfigArgument,
     JsonOption,
+    NoReportOption,
     NoTrackOption,
     OutputOption,
     QuietOption,
@@ -43,14 +44,15 @@ def run(
     as_json: JsonOption = False,
     again: AgainOption = False,
     no_track: NoTrackOption = False,
+    no_report: NoReportOption = False,
 ) -> None:
-    """Run a config the whole way: intake, backtest, scores, forecast, map, MLflow.
+    """Run a config the whole way: intake, backtest, scores, forecast, map, report, MLflow.
 
     The same config on the same inputs gives the finished run back; one that was interrupted goes on after its
     last finished stage.
     """
     chosen = read_config(config, settings, output)
-    _whole_way(chosen, quiet=quiet, as_json=as_json, again=again, track=not no_track)
+    _whole_way(chosen, quiet=quiet, as_json=as_json, again=again, track=not no_track, audited=not no_report)
 
 
 def demo(
@@ -74,11 +76,13 @@ def demo(
     _whole_way(chosen, quiet=quiet, as_json=as_json, again=again, track=not no_track)
 
 
-def _whole_way(config: RunConfig, *, quiet: bool, as_json: bool, again: bool, track: bool) -> None:
+def _whole_way(
+    config: RunConfig, *, quiet: bool, as_json: bool, again: bool, track: bool, audited: bool = True
+) -> None:
     with at_work(quiet=quiet) as work:
         from tranquillite_ml import pipeline
 
-        summary = pipeline.run(config, report=work.report, again=again, track=track)
+        summary = pipeline.run(config, report=work.report, again=again, track=track, audited=audited)
     if work.begun == ["intake"] and not quiet:
         say("this run was finished before, and this is what it said: --again makes a new one")
     emit(summary, as_json=as_json, show=print_summary)

@@ -19,6 +19,7 @@ LEGEND = (
     "10 % of the area forecast as busiest. O/E: observed over expected, best 1. In brackets: 95 % intervals.",
 )
 _PATHS = {
+    "report": "report (open in a browser)",
     "map": "map (open in a browser)",
     "forecast": "forecast",
     "forecasts": "backtest",
@@ -51,6 +52,8 @@ def print_summary(summary: Row) -> Iterator[str]:
         if glass_boxes.get(category):
             yield f"  {clean(glass_boxes[category]['sentence'])}"
     yield from LEGEND if scores else ()
+    if summary.get("report"):
+        yield from ["", f"Report: {clean(summary['report']['sentence'])}"]
     yield ""
     yield from _places(summary)
     yield from ["", clean(notice)] if notice else []

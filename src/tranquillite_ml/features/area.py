@@ -124,7 +124,8 @@ class Area(FeatureBlock):
                 found.append(_spread(common, values, mask) / (common @ known.astype(np.float64)))
         kinds = layer.table["type"].to_numpy() if self.shares else None
         for name in self.shares:
-            found.append(common @ (mask & (kinds == name)).astype(np.float64) / laid.cells)
+            share = common @ (mask & (kinds == name)).astype(np.float64) / laid.cells
+            found.append(share if mask.any() else np.full(grid.n_cells, np.nan))
         return np.stack(found)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tranquillite_ml.errors import LookAheadError
 from tranquillite_ml.features.asof import check_span, choose, cutoffs, need_layer, period_bounds
 from tranquillite_ml.features.base import Column, FeatureBlock, View
-from tranquillite_ml.features.places import metres, on_sphere, plain_part
+from tranquillite_ml.features.places import chord, metres, on_sphere, plain_part
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,8 @@ class Events(FeatureBlock):
 
     Notes
     -----
-    An event announced after a row's cutoff does not exist for that row. Distances run along a sphere.
+    An event announced after a row's cutoff does not exist for that row. Distances run along a sphere. Nothing
+    tells a layer that ends from a city without events: bring it up to date before a forecast.
 
     Examples
     --------
@@ -124,9 +125,13 @@ class Events(FeatureBlock):
         for stem, rows in self._stems().items():
             where = np.flatnonzero(rows)
             sets = self._in_period(view, where)
-            yield f"{stem}_n", np.array([[len(found)] for found in sets], dtype=np.float32)
+            # Before the first announcement of the layer, nothing is known of events: that is not none.
+            known = cutoffs(view) >= self.layer.known_us.min()
+            n = np.array([len(found) for found in sets], dtype=np.float32)
+            yield f"{stem}_n", np.where(known, n, np.nan)[:, None]
             distance, attendance = self._around(view, sets)
             yield f"{stem}_distance_m", distance
+            attendance[~known] = np.nan
             yield f"{stem}_attendance", attendance
             ahead, since = self._soon(view, where)
             yield f"{stem}_hours_to_next", ahead[:, None]
@@ -144,7 +149,8 @@ class Events(FeatureBlock):
         found = []
         for cutoff, a, b, first in zip(cutoffs(view), low, high, begin, strict=True):
             part = slice(a, b)
-            found.append(where[part][(end[part] > first) & (known[part] <= cutoff)])
+            there = (end[part] > first) | (start[part] == first)  # an event without duration, too
+            found.append(where[part][there & (known[part] <= cutoff)])
         return found
 
     def _times(
@@ -156,23 +162,24 @@ class Events(FeatureBlock):
     def _around(
         self, view: View, sets: list[NDArray[np.int64]]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Distance to the nearest event of each row, and attendance within the radius; same sets once."""
+        """Distance to the nearest event of each row, and attendance within the radius."""
+        from scipy.spatial import cKDTree
+
         distance = np.full(view.shape, np.nan, dtype=np.float32)
         attendance = np.zeros(view.shape, dtype=np.float32)
         centres = on_sphere(*np.asarray(view.panel.grid.centres).T)
-        lat, lng = (self.layer.table[name].to_numpy(np.float64) for name in ("lat", "lng"))
+        places = on_sphere(*(self.layer.table[name].to_numpy(np.float64) for name in ("lat", "lng")))
         persons = self.layer.table.get("attendance")
-        weight = np.zeros(len(lat)) if persons is None else np.nan_to_num(persons.to_numpy(np.float64))
-        places = on_sphere(lat, lng)
-        made: dict[bytes, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        weight = np.zeros(len(places)) if persons is None else np.nan_to_num(persons.to_numpy(np.float64))
+        cells = cKDTree(centres)
         for row, found in enumerate(sets):
-            if not len(found):
-                continue
-            key = found.tobytes()
-            if key not in made:
-                away = metres(np.linalg.norm(centres[:, None] - places[found][None], axis=2))
-                made[key] = (away.min(axis=1), (away <= self.radius_m) @ weight[found])
-            distance[row], attendance[row] = made[key]
+            if row and np.array_equal(found, sets[row - 1]):  # hours of one day, say
+                distance[row], attendance[row] = distance[row - 1], attendance[row - 1]
+            elif len(found):
+                distance[row] = metres(cKDTree(places[found]).query(centres)[0])
+                near = cells.query_ball_point(places[found], chord(self.radius_m))
+                for event, around in zip(found, near, strict=True):
+                    attendance[row, around] += weight[event]
         return distance, attendance
 
     def _soon(self, view: View, where: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -74,6 +74,7 @@ class Places(FeatureBlock):
     -----
     Distances run along a sphere of 6,371,009 m from the centre of the cell; those to lines are measured on an
     equal-area plane around the grid's middle. A row counts from when it was known and holds until it ends.
+    Where no row of the layer does, nothing is known of places (NaN), which is not the same as none (0).
 
     Examples
     --------
@@ -139,8 +140,7 @@ class Places(FeatureBlock):
         mask = of_type & in_force
         lat, lng = (self.layer.table[name].to_numpy(np.float64)[mask] for name in ("lat", "lng"))
         if len(lat) == 0:
-            nothing = np.zeros(grid.n_cells)
-            return np.stack([nothing, nothing, np.full(grid.n_cells, np.nan)])
+            return _nothing(3, grid.n_cells, known=bool(in_force.any()))
         cell = grid.locate(lat, lng)
         count = np.bincount(cell[cell >= 0], minlength=grid.n_cells).astype(np.float64)
         tree, centres = cKDTree(on_sphere(lat, lng)), on_sphere(*np.asarray(grid.centres).T)
@@ -155,10 +155,17 @@ class Places(FeatureBlock):
         """Length and distance of the lines of a type that are in force, shape (2, n_cells)."""
         shapes = self.layer.table["geometry"].to_numpy()[of_type & in_force]
         if len(shapes) == 0:
-            return np.stack([np.zeros(grid.n_cells), np.full(grid.n_cells, np.nan)])
+            return _nothing(2, grid.n_cells, known=bool(in_force.any()))
         distance = line_metres(grid, shapes)
         _refuse_elsewhere(self.layer, float(distance.min()))
         return np.stack([line_km(grid, shapes), distance])
+
+
+def _nothing(n_columns: int, n_cells: int, *, known: bool) -> NDArray[np.float64]:
+    """Columns where nothing of a type is in force: none of it, at no distance; unknown if no type is."""
+    found = np.full((n_columns, n_cells), 0.0 if known else np.nan)
+    found[-1] = np.nan
+    return found
 
 
 def _refuse_elsewhere(layer: Context, nearest_m: float) -> None:

@@ -98,7 +98,9 @@ def _check_places(reading: Reading, layer: Layer, kind: Kind) -> NDArray[Any] | 
 
     shapes = layer.shapes
     if shapes is not None:
-        as_kind = kind if kind != "operations" else "areas"
+        kinds = ("points", "lines", "areas")
+        largest = max(int(shapely.get_dimensions(shapes).max(initial=0)), 0)
+        as_kind = kinds[largest] if kind == "operations" else kind
         shapes = check_shapes(reading, shapes, as_kind)
         _refuse_empty(reading, int(reading.open.sum()))
         inside = shapely.point_on_surface(shapes) if as_kind in {"lines", "areas"} else shapes

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row, choose
 from tranquillite_ml.portals.web import Web
 
@@ -55,15 +56,17 @@ class ArcGis:
         try:
             title = str(said["name"])
             there = {str(column["name"]): str(column["type"]) for column in said["fields"]}
-            self._key = str(said.get("objectIdField") or next(n for n, k in there.items() if k.endswith("OID")))
+            self._key = str(
+                said.get("objectIdField") or next(n for n, k in there.items() if k.endswith("OID"))
+            )
             counted = self.web.ask(
                 f"{self.web.address}/query", {"where": self.where, "returnCountOnly": "true", "f": "json"}
             )
             rows = int(self._answer(counted)["count"])
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             msg = (
-                f"{self.web.address} does not answer as a layer of a feature server ({error!r:.80}): its address "
-                "ends in /FeatureServer/ and a number."
+                f"{self.web.address} does not answer as a layer of a feature server ({error!r:.80}): its "
+                "address ends in /FeatureServer/ and a number."
             )
             raise InputDataError(msg) from error
         known = {name: _KINDS[kind] for name, kind in there.items() if kind in _KINDS}
@@ -92,7 +95,7 @@ class ArcGis:
         last, left = None, dataset.rows or 0
         while left > 0:
             after = "" if last is None else f" AND {self._key} > {last}"
-            asked = {
+            asked: Asked = {
                 "where": f"({self.where}){after}",
                 "outFields": ",".join(dict.fromkeys([*self._fields, self._key])),
                 "orderByFields": self._key,
@@ -107,7 +110,9 @@ class ArcGis:
                 return
             found = max(int(feature["attributes"][self._key]) for feature in features)
             if last is not None and found <= last:
-                msg = f"{dataset.title}: the server gives the same rows again: it does not sort as it is asked to."
+                msg = (
+                    f"{dataset.title}: the server gives the same rows again: it does not sort as it is asked."
+                )
                 raise InputDataError(msg)
             last, left = found, left - len(features)
             yield [self._flat(feature) for feature in features]
@@ -117,7 +122,7 @@ class ArcGis:
         if isinstance(said, dict) and "error" in said:
             told = said["error"] if isinstance(said["error"], dict) else {}
             words = " ".join(str(told.get("message") or said["error"]).split())[:200]
-            msg = f"{self.web.address} refuses: {words} (code {told.get('code')}). Look at --where and the address."
+            msg = f"{self.web.address} refuses: {words} (code {told.get('code')}). Look at --where."
             raise (UsageError if told.get("code") == 400 else InputDataError)(msg)
         return said
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tranquillite_ml.errors import InputDataError
+from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row, choose
 from tranquillite_ml.portals.web import Web
 
@@ -40,8 +41,8 @@ class Ckan:
         title = str(package.get("title") or said.get("name") or self.resource)
         if not said.get("datastore_active"):
             msg = (
-                f"{title}: this resource is a file ({str(said.get('format'))[:20]}), not a table of the data store. "
-                f"Fetch it: tranquillite fetch file {str(said.get('url'))[:200]}."
+                f"{title}: this resource is a file ({str(said.get('format'))[:20]}), not a table of the data "
+                f"store. Fetch it: tranquillite fetch file {str(said.get('url'))[:200]}."
             )
             raise InputDataError(msg)
         head = self._ask("datastore_search", {"resource_id": self.resource, "limit": 0})
@@ -52,7 +53,9 @@ class Ckan:
             msg = f"{self.web.address} does not answer as a CKAN data store ({error!r:.80})."
             raise InputDataError(msg) from error
         organisation = package.get("organization") or {}
-        changed = said.get("last_modified") or said.get("metadata_modified") or package.get("metadata_modified")
+        changed = (
+            said.get("last_modified") or said.get("metadata_modified") or package.get("metadata_modified")
+        )
         return Dataset(
             title,
             str(package.get("license_title") or package.get("license_id") or ""),
@@ -65,16 +68,24 @@ class Ckan:
     def pages(self, dataset: Dataset) -> Iterator[list[Row]]:
         """Rows in the order of the data store."""
         url = f"{self.web.address}/api/3/action/datastore_search"
-        asked = {"resource_id": self.resource, "fields": ",".join(dataset.columns), "sort": "_id", "limit": self.page}
+        asked: Asked = {
+            "resource_id": self.resource,
+            "fields": ",".join(dataset.columns),
+            "sort": "_id",
+            "limit": self.page,
+        }
         offset = 0
         while offset < (dataset.rows or 0):
-            rows = self._result(self.web.page(url, asked | {"offset": offset}, dataset.version)).get("records") or []
+            rows = (
+                self._result(self.web.page(url, {**asked, "offset": offset}, dataset.version)).get("records")
+                or []
+            )
             if not rows:
                 return
             yield rows
             offset += len(rows)
 
-    def _ask(self, action: str, params: dict[str, str | int]) -> Any:
+    def _ask(self, action: str, params: Asked) -> Any:
         return self._result(self.web.ask(f"{self.web.address}/api/3/action/{action}", params))
 
     def _result(self, said: Any) -> Any:

@@ -105,7 +105,9 @@ def as_table(rows: Sequence[Row], columns: Mapping[str, Kind], title: str) -> pa
             values = [_value(row.get(name), kind) for row in rows]
         except (TypeError, ValueError, KeyError):
             wrong = next(row[name] for row in rows if not _fits(row.get(name), kind))
-            msg = f"{title}: column {name!r} is announced as {kind}, but holds {str(wrong)[:40]!r}: it changed."
+            msg = (
+                f"{title}: column {name!r} is announced as {kind}, but holds {str(wrong)[:40]!r}: it changed."
+            )
             raise InputDataError(msg) from None
         arrays[name] = pa.array(values, _ARROW[kind])
     return pa.table(arrays)
@@ -150,7 +152,11 @@ def write_pages(pages: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, n = path.with_name(f".{path.name}.partial"), 0
     try:
-        with parquet.ParquetWriter(partial, schema) if kind == ".parquet" else csv.CSVWriter(partial, schema) as to:
+        with (
+            parquet.ParquetWriter(partial, schema)
+            if kind == ".parquet"
+            else csv.CSVWriter(partial, schema) as to
+        ):
             for table in pages:
                 to.write_table(table if kind == ".parquet" else _harmless(table))
                 n += table.num_rows

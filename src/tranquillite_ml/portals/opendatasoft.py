@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row, choose
 from tranquillite_ml.portals.web import Web
 
@@ -56,7 +57,7 @@ class Opendatasoft:
             msg = f"expected a data set's name such as arbres-urbains, got {self.dataset[:40]!r}."
             raise UsageError(msg)
         said = self.web.ask(self._url)
-        counted = self.web.ask(f"{self._url}/records", {"limit": 0} | self._condition())
+        counted = self.web.ask(f"{self._url}/records", {"limit": 0, **self._condition()})
         try:
             about = said["metas"]["default"]
             title, there = str(about["title"]), {str(f["name"]): str(f["type"]) for f in said["fields"]}
@@ -84,14 +85,14 @@ class Opendatasoft:
 
     def pages(self, dataset: Dataset) -> Iterator[list[Row]]:
         """Rows of the export, a line each."""
-        asked = {"select": ",".join(self._asked), "timezone": "UTC"} | self._condition()
+        asked: Asked = {"select": ",".join(self._asked), "timezone": "UTC", **self._condition()}
         path = self.web.file(f"{self._url}/exports/jsonl", asked, dataset.version)
         with path.open(encoding="utf-8") as file:
             while lines := list(itertools.islice(file, self.page)):
                 try:
                     rows = [json.loads(line) for line in lines if line.strip()]
                 except ValueError as error:
-                    msg = f"{dataset.title}: the export is cut or holds no JSON lines. Fetch again with --fresh."
+                    msg = f"{dataset.title}: the export is cut or no JSON lines. Fetch again with --fresh."
                     raise InputDataError(msg) from error
                 yield [self._flat(row) for row in rows]
 

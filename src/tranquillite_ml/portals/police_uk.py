@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.portals.answers import StatusError
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row
-from tranquillite_ml.portals.web import StatusError, Web
+from tranquillite_ml.portals.web import Web
 
 Box = tuple[float, float, float, float]
 """South, west, north, east, in degrees."""
@@ -48,10 +49,7 @@ class PoliceUk:
 
     def describe(self) -> Dataset:
         """Which months there are; the licence is the service's own."""
-        south, west, north, east = self.box
-        if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
-            msg = f"expected a box as south,west,north,east in degrees, got {self.box}."
-            raise UsageError(msg)
+        parse_box(",".join(str(degrees) for degrees in self.box))
         listed = self.web.ask(f"{self.web.address}/api/crimes-street-dates")
         updated = self.web.ask(f"{self.web.address}/api/crime-last-updated")
         try:
@@ -74,7 +72,7 @@ class PoliceUk:
             version,
         )
 
-    def pages(self, dataset: Dataset) -> Iterator[list[Row]]:
+    def pages(self, dataset: Dataset) -> Iterator[Sequence[Row]]:
         """Records of one month after the other; each once."""
         for month in self._months:
             seen: set[str] = set()
@@ -118,3 +116,29 @@ class PoliceUk:
         except (KeyError, TypeError, AttributeError) as error:
             msg = f"{self.web.address}: its columns changed while they were read ({error!r:.80})."
             raise InputDataError(msg) from error
+
+
+def parse_box(text: str) -> Box:
+    """South, west, north, east from a text.
+
+    Raises
+    ------
+    UsageError
+        If it is not four numbers in this order.
+
+    Examples
+    --------
+    >>> parse_box("43.2,5.2,43.4,5.6")
+    (43.2, 5.2, 43.4, 5.6)
+    """
+    try:
+        south, west, north, east = (float(part) for part in text.split(","))
+        sound = -90 <= south < north <= 90 and -180 <= west < east <= 180
+    except ValueError:
+        sound = False
+    if not sound:
+        msg = (
+            f"--box: expected south,west,north,east in degrees, such as 43.2,5.2,43.4,5.6, got {text[:60]!r}."
+        )
+        raise UsageError(msg)
+    return south, west, north, east

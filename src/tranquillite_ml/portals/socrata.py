@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row, choose
 from tranquillite_ml.portals.web import Web
 
@@ -59,13 +60,15 @@ class Socrata:
         try:
             title, listed = str(said["name"]), said["columns"]
             there = {str(column["fieldName"]): str(column["dataTypeName"]) for column in listed}
-            counted = self.web.ask(self._url, {"$select": "count(*)"} | self._condition())
+            counted = self.web.ask(self._url, {"$select": "count(*)", **self._condition()})
             rows = int(next(iter(counted[0].values())))
         except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
             msg = f"{self.web.address} does not answer as Socrata does ({error!r:.80}): is it another portal?"
             raise InputDataError(msg) from error
         there = {name: kind for name, kind in there.items() if not name.startswith(":")}
-        known = {name: _KINDS.get(kind, "text") for name, kind in there.items() if kind in {*_KINDS, *_POINTS}}
+        known = {
+            name: _KINDS.get(kind, "text") for name, kind in there.items() if kind in {*_KINDS, *_POINTS}
+        }
         self._points = [name for name, kind in there.items() if kind in _POINTS]
         asked = choose(known, self.columns, self.drop, title)
         self._asked = list(asked)
@@ -85,9 +88,9 @@ class Socrata:
 
     def pages(self, dataset: Dataset) -> Iterator[list[Row]]:
         """Rows in the portal's own order of rows."""
-        select = {"$select": ",".join(self._asked), "$order": ":id", "$limit": self.page}
+        select: Asked = {"$select": ",".join(self._asked), "$order": ":id", "$limit": self.page}
         for offset in range(0, dataset.rows or 0, self.page):
-            asked = select | {"$offset": offset} | self._condition()
+            asked: Asked = {**select, "$offset": offset, **self._condition()}
             rows = self.web.page(self._url, asked, dataset.version)
             yield [self._flat(row) for row in rows]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tranquillite_ml.governance.thresholds import Bound, Thresholds
 
 Exhibit = dict[str, Any]
-MAX_ROWS = 40
+MAX_ROWS = 30
 MAX_CATEGORIES = 3
 _POINTS = 9  # points of a curve, so that its table can be read
 _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 1.25, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
