@@ -89,6 +89,12 @@ def test_quantiles_hold_about_as_many_residents_each(tmp_path):
     assert groups.residents.sum(axis=0) == pytest.approx([40, 40])
 
 
+def test_an_area_goes_where_the_middle_of_its_residents_lies(areas):
+    """Of 30, 50 and 20 residents by rising income the middles lie at 15 %, 55 % and 90 %."""
+    groups = read_groups(areas(three(v=[1, 2, 3], n=[30, 50, 20])), "v", Boxes(4), residents="n", quantiles=2)
+    assert groups.group_of_area.tolist() == [0, 1, 1]
+
+
 def test_areas_without_the_number_are_a_group_of_their_own(areas):
     groups = read_groups(areas(three(v=[1, None, 2], n=[9, 9, 9])), "v", Boxes(4), residents="n", quantiles=2)
     assert groups.names == ("Q1", "Q2", "not stated")

@@ -125,6 +125,17 @@ def test_pei_star_of_a_group_by_hand():
     assert found(check, "pai", "north").value == pytest.approx((1 / 7) / (1 / 3))
 
 
+def test_pei_star_of_a_group_that_shares_a_cell():
+    """Half of cell 1 is north's, with all of cell 2. Flagged is cell 1: half a cell of the north.
+
+    It holds half of 1 incident; half a cell could have held half of the 4 in cell 2: 0.5 / 2.
+    """
+    seen = make_forecasts({"ours": np.tile([9.0, 1], (8, 1))}, np.tile([1, 4], (8, 1)))
+    groups = groups_of(seen, north=[5, 9], south=[5, 0])
+    check = C06.run(seen, Evidence(groups=groups), covering(lenient(), 0.5))
+    assert found(check, "pei_star", "north").value == pytest.approx(0.25)
+
+
 def test_small_groups_and_ranks_are_not_assessable():
     seen = ladder(ours="truth", count_365d="flat")
     seen.observed_count[:, 0] = 0

@@ -132,15 +132,11 @@ def naps() -> list[float]:
 
 
 @pytest.fixture
-def ask(host: Host, naps: list[float], tmp_path: Path) -> Iterator[Callable[..., Web]]:
+def ask(host: Host, naps: list[float], tmp_path: Path) -> Callable[..., Web]:
     """Make a client of the server that does not really wait."""
-    made: list[Web] = []
 
     def make(path: str = "", **options: Any) -> Web:
         chosen = {"cache": tmp_path / "cache", "sleep": naps.append, "timeout": 5.0, **options}
-        made.append(Web(host.address + path, **chosen))
-        return made[-1]
+        return Web(host.address + path, **chosen)
 
-    yield make
-    for web in made:
-        web.close()
+    return make

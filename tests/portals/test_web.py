@@ -109,7 +109,8 @@ def test_a_file_that_came_half_is_resumed(host: Host, ask: Ask) -> None:
     path = ask().file(f"{host.address}/rows")
     assert path.read_bytes() == content
     resumed = host.asked[-1][2]
-    assert resumed["Range"] == f"bytes={len(content) // 2}-"
+    begin = int(resumed["Range"].removeprefix("bytes=").removesuffix("-"))
+    assert len(content) // 4 < begin <= len(content) // 2  # whole blocks of the half that came
     assert resumed["Accept-Encoding"] == "identity"
 
 
@@ -148,7 +149,9 @@ def test_only_hosts_that_the_user_named_are_asked(host: Host, ask: Ask) -> None:
         ask().page("http://example.org/rows", {}, "v")
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://x.org", "x.org", "", "http://", "http://[x"])
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "ftp://x.org", "x.org", "", "http://", "http://[x"]
+)
 def test_only_http_is_asked(address: str, ask: Ask, tmp_path: pytest.TempPathFactory) -> None:
     with pytest.raises(UsageError, match="begins with http"):
         Web(address, tmp_path)  # type: ignore[arg-type]

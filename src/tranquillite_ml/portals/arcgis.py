@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.errors import InputDataError, TranquilliteError, UsageError
 from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row, choose
 from tranquillite_ml.portals.web import Web
@@ -63,6 +63,8 @@ class ArcGis:
                 f"{self.web.address}/query", {"where": self.where, "returnCountOnly": "true", "f": "json"}
             )
             rows = int(self._answer(counted)["count"])
+        except TranquilliteError:
+            raise
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             msg = (
                 f"{self.web.address} does not answer as a layer of a feature server ({error!r:.80}): its "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.errors import InputDataError, TranquilliteError, UsageError
 from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row, choose
 from tranquillite_ml.portals.web import Web
@@ -62,6 +62,8 @@ class Socrata:
             there = {str(column["fieldName"]): str(column["dataTypeName"]) for column in listed}
             counted = self.web.ask(self._url, {"$select": "count(*)", **self._condition()})
             rows = int(next(iter(counted[0].values())))
+        except TranquilliteError:
+            raise
         except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
             msg = f"{self.web.address} does not answer as Socrata does ({error!r:.80}): is it another portal?"
             raise InputDataError(msg) from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from tranquillite_ml.errors import InputDataError, UsageError, nearest
+from tranquillite_ml.errors import InputDataError, TranquilliteError, UsageError, nearest
 from tranquillite_ml.portals.answers import Asked
 from tranquillite_ml.portals.dataset import Dataset, Kind, Row
 from tranquillite_ml.portals.web import Web
@@ -129,9 +129,9 @@ class MeteoFrance:
                 mine = chunk[(chunk["NUM_POSTE"] == self.station) | (chunk["NOM_USUEL"] == self.station)]
                 found |= len(mine) > 0
                 yield [_hour(row, self.quantities) for row in mine.to_dict("records")]
+        except TranquilliteError:
+            raise
         except (ValueError, OSError, EOFError) as error:
-            if isinstance(error, InputDataError):
-                raise
             msg = f"{self.path.name} cannot be read as a file of Météo-France: {str(error)[:200]}."
             raise InputDataError(msg) from error
         if not found:

@@ -82,7 +82,6 @@ class Web:
     def __post_init__(self) -> None:
         self.address = self.address.rstrip("/")
         self._allowed = {host_of(check_url(self.address)), *(host.casefold() for host in self.hosts)}
-        self._session: Any = None
 
     def ask(self, url: str, params: Params | None = None) -> Any:
         """JSON of an answer about the data, never from the cache.
@@ -208,16 +207,18 @@ class Web:
     def _download(
         self, url: str, params: Params | None, path: Path, *, resumable: bool, final: frozenset[int]
     ) -> None:
+        import requests
+
         part, tag = path.with_suffix(".part"), path.with_suffix(".tag")
         known = tag.read_text(encoding="utf-8") if resumable and tag.exists() else ""
         have = part.stat().st_size if known and part.exists() else 0
-        headers = dict(self.headers)
+        headers = {"User-Agent": "tranquillite-ml", **self.headers}
         if resumable:
             # Bytes are counted as they lie in the file, so they must not be packed on the way.
             headers["Accept-Encoding"] = "identity"
         if have:  # the rest of the same state of the file, or else all of the new one
             headers |= {"Range": f"bytes={have}-", "If-Range": known}
-        with self._open(url, params, headers) as answer:
+        with requests.Session() as session, self._open(session, url, params, headers) as answer:
             if answer.status_code == 416:
                 part.unlink(missing_ok=True)
                 why = "what came before does not fit"
@@ -232,22 +233,17 @@ class Web:
         part.replace(path)
         tag.unlink(missing_ok=True)
 
-    def _open(self, url: str, params: Params | None, headers: Mapping[str, str]) -> Any:
+    def _open(self, session: Any, url: str, params: Params | None, headers: Mapping[str, str]) -> Any:
         """Open an answer, following the portal only to hosts that may be asked."""
-        import requests
-
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.headers["User-Agent"] = "tranquillite-ml"
         for _ in range(5):
             parts = check_url(url)
             if host_of(parts) not in self._allowed:
                 msg = (
-                    f"the portal sends to another host, {host_of(parts)!r}, which is not asked unless you say "
-                    f"so: --allow-host {host_of(parts)}."
+                    f"the portal sends to another host, {host_of(parts)!r}, which is not asked unless you "
+                    f"say so: --allow-host {host_of(parts)}."
                 )
                 raise InputDataError(msg)
-            answer = self._session.get(
+            answer = session.get(
                 url, params=params, headers=headers, stream=True, timeout=self.timeout, allow_redirects=False
             )
             if answer.status_code not in _MOVED:
