@@ -21,7 +21,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     governance = folder / "governance.yaml"
     governance.write_text(template(), encoding="utf-8")
     chosen = load_config("smoke", [f"output={folder}", "model.kind=none", f"governance.path={governance}"])
-    pipeline.run(chosen, track=False)
+    pipeline.run(chosen, track=False, audited=False)
     return chosen
 
 

@@ -50,7 +50,9 @@ def test_a_run_leaves_everything_it_names(finished: dict[str, Any]) -> None:
     assert [name for name in FILES if not (folder / name).exists()] == []
     assert Path(finished["forecasts"]).exists()
     assert finished["mlflow_run_id"]
-    assert {"intake", "panel", "backtest", "evaluate", "forecast", "track"} <= set(finished["seconds"])
+    assert {"intake", "panel", "backtest", "evaluate", "forecast", "report", "track"} <= set(
+        finished["seconds"]
+    )
     assert finished["notice"].startswith("Simulated data")
     assert finished["verdict"]["damage"]["text"] == "cannot tell"  # three folds cannot tell
     check_manifest(folder)
@@ -86,7 +88,7 @@ def test_the_same_config_returns_the_finished_run(finished: dict[str, Any]) -> N
 
 
 def test_the_same_config_elsewhere_gives_the_same_bytes(finished: dict[str, Any], tmp_path: Path) -> None:
-    again = pipeline.run(config(tmp_path), track=False)
+    again = pipeline.run(config(tmp_path), audited=False, track=False)
     assert again["run_id"] == finished["run_id"]
     for name in ("forecasts.parquet", "forecast.parquet", "forecast.csv", "forecast.geojson", "map.html"):
         one, two = Path(finished["run_dir"]) / name, Path(again["run_dir"]) / name
@@ -105,14 +107,16 @@ def test_a_run_stopped_half_way_resumes_and_ends_the_same(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline.run(config(tmp_path), report=stop, track=False)
+        pipeline.run(config(tmp_path), audited=False, report=stop, track=False)
     folder = tmp_path / finished["run_id"]
     assert not (folder / "manifest.json").exists()
     with pytest.raises(UsageError, match="there is no model"):
         pipeline.find_model(config(tmp_path))
     calls.clear()
     monkeypatch.undo()
-    again = pipeline.run(config(tmp_path), report=lambda what, *_: calls.append(what), track=False)
+    again = pipeline.run(
+        config(tmp_path), audited=False, report=lambda what, *_: calls.append(what), track=False
+    )
     assert "lightgbm" not in calls  # it was finished before
     assert "seasonal_naive" in calls
     one, two = Path(finished["forecasts"]), Path(again["forecasts"])
@@ -120,11 +124,11 @@ def test_a_run_stopped_half_way_resumes_and_ends_the_same(
 
 
 def test_a_changed_result_is_not_read_as_one(finished: dict[str, Any], tmp_path: Path) -> None:
-    again = pipeline.run(config(tmp_path, "model.kind=none"), track=False)
+    again = pipeline.run(config(tmp_path, "model.kind=none"), audited=False, track=False)
     table = Path(again["run_dir"]) / "tables" / "scores.csv"
     table.write_text(table.read_text().replace("0", "1", 1))
     with pytest.raises(BundleError, match="has changed"):
-        pipeline.run(config(tmp_path, "model.kind=none"), track=False)
+        pipeline.run(config(tmp_path, "model.kind=none"), audited=False, track=False)
 
 
 def test_forecast_as_of_is_idempotent_and_takes_new_records(tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_forecast_as_of_is_idempotent_and_takes_new_records(tmp_path: Path) -> N
         "origins": {"noise": "citizen"},
     }
     ours = RunConfig.from_dict(values)
-    done = pipeline.run(ours, track=False)
+    done = pipeline.run(ours, audited=False, track=False)
     table.to_csv(path, index=False)  # the file has grown
     first = pipeline.forecast_as_of(ours, "2022-08-22")
     assert first["run_id"] == done["run_id"]
@@ -191,13 +195,13 @@ def test_a_backtest_is_taken_up_by_the_run(tmp_path: Path) -> None:
     assert scored["verdict"]["damage"]["n_folds"] == 3
     assert "map" not in scored["paths"]
     calls: list[str] = []
-    whole = pipeline.run(ours, report=lambda what, *_: calls.append(what), track=False)
+    whole = pipeline.run(ours, audited=False, report=lambda what, *_: calls.append(what), track=False)
     assert "count_365d" not in calls
     assert whole["scores"] == scored["scores"]
 
 
 def test_the_summary_hides_the_password_of_the_tracking_server(tmp_path: Path) -> None:
     ours = config(tmp_path, "model.kind=none", "tracking.uri='https://ana:hush@server/mlflow'")
-    done = pipeline.run(ours, track=False)
+    done = pipeline.run(ours, audited=False, track=False)
     assert done["paths"]["mlflow"] == "https://ana:***@server/mlflow"
     assert "hush" not in (Path(done["run_dir"]) / "summary.json").read_text()

@@ -14,13 +14,11 @@ from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import BundleError, GateError, UsageError
 from tranquillite_ml.governance import Decision, Verified, objections, read_signoff, verify_signoff
 from tranquillite_ml.governance.log import Entry, read_log
+from tranquillite_ml.report.sections import MUST_HOLD
 from tranquillite_ml.runfolder import RunFolder
 
-BLOCKING = ("C06", "C11", "C17", "C18", "C19", "C20", "C27")
-"""Checks that must not fail."""
-
-MUST_BE_ASSESSED = ("C11", "C17", "C18", "C19", "C20", "C27")
-"""Checks of which missing evidence counts as a failure."""
+BLOCKING = ("C06", *MUST_HOLD)
+"""Checks that must not fail; of all but the first, missing evidence counts as a failure."""
 
 REVIEWER = "ethics reviewer"
 """Whose approval every promotion needs."""
@@ -276,7 +274,7 @@ def _failing(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
         found = status.get(name, {"status": "NOT_ASSESSABLE", "title": "not in the report", "missing": []})
         if found["status"] == "FAIL":
             yield f"{name} ({found['title']}): FAIL"
-        elif found["status"] == "NOT_ASSESSABLE" and name in MUST_BE_ASSESSED:
+        elif found["status"] == "NOT_ASSESSABLE" and name in MUST_HOLD:
             lacks = ", ".join(found.get("missing", [])) or "evidence"
             told = f"{name} ({found['title']}): not assessable, which counts as a failure here"
             yield f"{told} (missing: {lacks})"

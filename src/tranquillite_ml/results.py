@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tranquillite_ml.errors import DataWarning
+from tranquillite_ml.intake.privacy import hide_places
 from tranquillite_ml.runfolder import INTAKE, package_digest
 
 if TYPE_CHECKING:
@@ -26,11 +29,20 @@ FILES = ("map.html", "report.html", "report.json", "config.yaml", "intake.json",
 
 
 def write_intake(folder: RunFolder, config: RunConfig, incidents: Incidents) -> None:
-    """Write the configuration as it was used, and what became of every row that was read."""
+    """Write the configuration as it was used, and what became of every row that was read.
+
+    Coordinates of rows that were refused are blurred, unless the configuration keeps them.
+    """
     folder.write_text("config.yaml", config.to_yaml(hide_secrets=True))
     digests = {"digest": incidents.digest, "config_digest": config.digest()}
     folder.write_json(INTAKE, incidents.summary() | digests)
-    folder.write_table("tables/quarantine.csv", incidents.quarantine)
+    quarantine = incidents.quarantine
+    if config.incidents.keep_coordinates:
+        msg = "quarantined coordinates are stored as they are: handle the run's folder like the data."
+        warnings.warn(msg, DataWarning, stacklevel=2)
+    else:
+        quarantine = hide_places(quarantine)
+    folder.write_table("tables/quarantine.csv", quarantine)
     folder.write_table("tables/problems.csv", incidents.problems)
 
 

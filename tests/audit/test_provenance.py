@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Foreca
     """A run as it is left behind, and all that can be looked at."""
     folder = tmp_path_factory.mktemp("runs")
     config = load_config("smoke", [f"output={folder}", "model.kind=poisson"])
-    path = Path(run(config, track=False)["run_dir"])
+    path = Path(run(config, track=False, audited=False)["run_dir"])
     incidents, _ = load_incidents(config)
     evidence = Evidence(
         incidents=incidents,

@@ -275,8 +275,10 @@ def test_a_run_the_whole_way_and_a_forecast_from_it(tmp_path):
     assert len(run.stdout.splitlines()) == 1
     found = json.loads(run.stdout)
     assert found["mlflow_run_id"]
-    assert set(found["seconds"]) == {"intake", "panel", "backtest", "evaluate", "forecast", "track"}
+    assert set(found["seconds"]) == {"intake", "panel", "backtest", "evaluate", "forecast", "report", "track"}
     assert (tmp_path / found["paths"]["map"]).exists()
+    assert (tmp_path / found["paths"]["report"]).exists()
+    assert found["report"]["use"] == "must_not"  # nobody has filled in a governance file
     forecast = called("forecast", "smoke", cwd=tmp_path)
     assert forecast.returncode == 0, forecast.stderr
     lines = forecast.stdout.splitlines()

@@ -221,7 +221,26 @@ def test_words_in_both_languages(trees: LightGBMForecaster, panel: Panel) -> Non
     french = in_words(found, cell, language="fr", category="noise", horizon=1)
     assert len(french) == len(english) == 2 + len(found.families)
     assert "\u202f:" in french[0]
-    assert not any("." in part for part in french[1].split("par ")[1].split(" (")[0])
+    assert "times the mean of all places" in english[0]
+    assert english[1].startswith("The smoothed past of the place puts the estimate at ")
+    assert french[1].startswith("Le passé lissé du lieu place l'estimation à ")
+    numbers = [text.split("par ")[1].split(" (")[0] for text in french if "multiplie l'estimation" in text]
+    assert len(numbers) == len(found.families) - 1
+    assert not any("." in number for number in numbers)
+
+
+def test_the_factors_in_words_multiply_to_the_forecast(trees: LightGBMForecaster, panel: Panel) -> None:
+    found = explain(trees, panel)
+    row = found.rows.iloc[0]
+    table = found.why(row["cell"], category=row["category"], horizon=1).set_index("family")["contribution"]
+    level = np.exp(found.base[0] + table["starting rate"])
+    rest = table.drop(["starting rate", "typical level"], errors="ignore")
+    np.testing.assert_allclose(level * np.exp(rest.sum()), row["expected_count"], rtol=1e-6)
+
+
+def test_words_need_a_known_language(trees: LightGBMForecaster, panel: Panel) -> None:
+    found = explain(trees, panel)
+    cell = found.rows["cell"][0]
     with pytest.raises(UsageError, match="language"):
         in_words(found, cell, language="de", category="noise", horizon=1)
 

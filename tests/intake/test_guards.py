@@ -34,7 +34,7 @@ def test_a_pile_up_is_reported_with_its_size() -> None:
     assert pile is not None
     assert pile.n == 60
     assert pile.share == 0.06
-    assert "(43.00000, 5.40000), holds 60" in pile.advice
+    assert "about (43.00, 5.40), holds 60" in pile.advice
     assert pile_ups(lat[11:], np.full(989, 5.4)) is None  # 49 rows on one point can be an address
     assert pile_ups(lat[:0], lat[:0]) is None
 

@@ -30,6 +30,10 @@ JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print the result as one line of JSON, and nothing else on standard output."),
 ]
+KeepOption = Annotated[
+    bool,
+    typer.Option("--keep-coordinates", help="Store coordinates of refused rows as they are, not blurred."),
+]
 AgainOption = Annotated[bool, typer.Option("--again", help="Make a new run even if this one is finished.")]
 NoReportOption = Annotated[
     bool, typer.Option("--no-report", help="Leave the report for later: `tranquillite report RUN`.")

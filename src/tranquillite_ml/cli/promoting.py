@@ -108,7 +108,7 @@ def promote(
 ) -> None:
     """Put a run's model into use, if its report, its verdict and its sign-offs allow it; exit 4 if not."""
     from tranquillite_ml import promotion
-    from tranquillite_ml.report.verifying import require_verified
+    from tranquillite_ml.report.verifying import verify
 
     found = promotion.promote(
         run,
@@ -118,7 +118,7 @@ def promote(
         signoffs=signoffs or (),
         allowed_signers=allowed_signers,
         signed=signed,
-        verify=require_verified,
+        verify=lambda path: verify(path).require(),
     )
     emit(found, as_json=as_json, show=_promoted)
 

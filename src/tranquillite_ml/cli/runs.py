@@ -11,6 +11,7 @@ from tranquillite_ml.cli.options import (
     AgainOption,
     ConfigArgument,
     JsonOption,
+    KeepOption,
     NoReportOption,
     NoTrackOption,
     OutputOption,
@@ -45,13 +46,15 @@ def run(
     again: AgainOption = False,
     no_track: NoTrackOption = False,
     no_report: NoReportOption = False,
+    keep_coordinates: KeepOption = False,
 ) -> None:
     """Run a config the whole way: intake, backtest, scores, forecast, map, report, MLflow.
 
     The same config on the same inputs gives the finished run back; one that was interrupted goes on after its
     last finished stage.
     """
-    chosen = read_config(config, settings, output)
+    kept = ["incidents.keep_coordinates=true"] if keep_coordinates else []
+    chosen = read_config(config, [*(settings or []), *kept], output)
     _whole_way(chosen, quiet=quiet, as_json=as_json, again=again, track=not no_track, audited=not no_report)
 
 

@@ -255,6 +255,9 @@ class IncidentsConfig(Section):
     duplicates: Literal["flag", "drop", "keep"] = Field(
         default="keep", description="what happens to exact duplicates"
     )
+    keep_coordinates: bool = Field(
+        default=False, strict=True, description="store coordinates of refused rows as they are"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> IncidentsConfig:

@@ -15,14 +15,20 @@ _NARROW = "\u202f"
 
 _FORECAST = {
     "en": "For area {cell}, {when}: about {rate} reported incidents expected ({low}–{high} in {share} of 10 "
-    "similar cases). That is {ratio} times the city's typical level.",
+    "similar cases). That is {ratio} times the mean of all places.",
     "fr": "Pour la maille {cell}, {when} : environ {rate} incidents signalés attendus (entre {low} et {high} "
-    "dans {share} cas semblables sur 10), soit {ratio} fois le niveau type de la ville.",
+    "dans {share} cas semblables sur 10), soit {ratio} fois la moyenne de tous les lieux.",
 }
 _FACTOR = {
     "en": "{family} multiplies the estimate by {m} ({way}).",
     "fr": "{family} multiplie l'estimation par {m} ({way}).",
 }
+_START = {
+    "en": "{family} puts the estimate at {rate}.",
+    "fr": "{family} place l'estimation à {rate}.",
+}
+STARTS = ("starting rate", "past counts")
+"""Families that the others multiply: a factor on the typical level, mostly of empty places, says little."""
 _WAYS = {
     "en": ("raises it", "lowers it", "barely changes it"),
     "fr": ("à la hausse", "à la baisse", "presque sans effet"),
@@ -78,14 +84,18 @@ def in_words(explanation: Explanation, cell: str, *, language: str = "en", **key
     >>> city = simulate_city(seed=0, days=120, radius_km=1.5)
     >>> panel = Panel.build(city.incidents, city.grid, city.bins("1D"))
     >>> found = explain(Count365(Target("noise", period=7)).fit(panel), panel)
-    >>> in_words(found, found.rows["cell"][0])[1].startswith("The count of past incidents multiplies")
+    >>> in_words(found, found.rows["cell"][0])[1].startswith("The count of past incidents puts")
     True
     """
     check_in(language, LANGUAGES, "language")
     table = explanation.why(cell, **key)
     one = explanation.select(cells=[cell], **key)
     row = one.rows.iloc[0]
-    expected, level = float(row["expected_count"]), float(np.exp(one.base[0]))
+    expected = float(row["expected_count"])
+    same = (explanation.rows["category"] == row["category"]) & (
+        explanation.rows["period_start"] == row["period_start"]
+    )
+    mean = float(explanation.rows.loc[same, "expected_count"].mean())
     said = [
         _FORECAST[language].format(
             cell=cell,
@@ -94,11 +104,15 @@ def in_words(explanation: Explanation, cell: str, *, language: str = "en", **key
             low=_number(row["lower"], language),
             high=_number(row["upper"], language),
             share=_number(10 * one.level, language),
-            ratio=_number(expected / level, language),
+            ratio=_number(expected / mean, language),
         )
     ]
     for family, size in zip(table["family"], table["contribution"], strict=True):
         if family == LEVEL:
+            continue
+        if family in STARTS:
+            rate = _number(float(np.exp(one.base[0] + size)), language)
+            said.append(_START[language].format(family=_family(family, language), rate=rate))
             continue
         way = 2 if abs(size) < _BARELY else int(size < 0)
         said.append(

@@ -104,8 +104,8 @@ def pile_ups(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> Problem | No
         return None
     top = int(np.argmax(counts))
     advice = (
-        f"{int(piled.sum())} exact coordinates hold far more rows than others; the largest pile, at "
-        f"({points[top].real:.5f}, {points[top].imag:.5f}), holds {int(counts[top])}. If one is a default or "
+        f"{int(piled.sum())} exact coordinates hold far more rows than others; the largest pile, "
+        f"about ({points[top].real:.2f}, {points[top].imag:.2f}), holds {int(counts[top])}. If one is a default or "
         "a district's centre, leave its rows out with `where`."
     )
     n = int(counts[piled].sum())

@@ -76,10 +76,8 @@ class Ckan:
         }
         offset = 0
         while offset < (dataset.rows or 0):
-            rows = (
-                self._result(self.web.page(url, {**asked, "offset": offset}, dataset.version)).get("records")
-                or []
-            )
+            found = self.web.page(url, {**asked, "offset": offset}, dataset.version)
+            rows = self._result(found).get("records")
             if not rows:
                 return
             yield rows

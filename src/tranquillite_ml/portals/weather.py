@@ -109,26 +109,19 @@ class MeteoFrance:
         found = False
         try:
             packed: Any = "gzip" if self.path.read_bytes()[:2] == b"\x1f\x8b" else None
-            chunks = pd.read_csv(
+            with pd.read_csv(
                 self.path,
                 sep=";",
                 compression=packed,
                 dtype=str,
                 chunksize=_PAGE,
                 usecols=lambda n: n in needed,
-            )
-            for chunk in chunks:
-                absent = [name for name in needed if name not in chunk]
-                if absent:
-                    msg = (
-                        f"{self.path.name} lacks the columns {absent}: another file, or its columns changed."
-                    )
-                    raise InputDataError(msg)
-                chunk = chunk.map(str.strip, na_action="ignore")  # noqa: PLW2901
-                known |= set(chunk["NOM_USUEL"].dropna()) | set(chunk["NUM_POSTE"].dropna())
-                mine = chunk[(chunk["NUM_POSTE"] == self.station) | (chunk["NOM_USUEL"] == self.station)]
-                found |= len(mine) > 0
-                yield [_hour(row, self.quantities) for row in mine.to_dict("records")]
+            ) as chunks:
+                for chunk in chunks:
+                    rows, there = self._mine(chunk, needed)
+                    known |= there
+                    found |= len(rows) > 0
+                    yield [_hour(row, self.quantities) for row in rows.to_dict("records")]
         except TranquilliteError:
             raise
         except (ValueError, OSError, EOFError) as error:
@@ -137,6 +130,16 @@ class MeteoFrance:
         if not found:
             msg = f"{self.path.name} has no station {self.station!r}.{nearest(self.station, known)}"
             raise InputDataError(msg)
+
+    def _mine(self, chunk: pd.DataFrame, needed: Sequence[str]) -> tuple[pd.DataFrame, set[str]]:
+        """Rows of the station, and which stations there are."""
+        absent = [name for name in needed if name not in chunk]
+        if absent:
+            msg = f"{self.path.name} lacks the columns {absent}: another file, or its columns changed."
+            raise InputDataError(msg)
+        bare = chunk.map(str.strip, na_action="ignore")
+        mine = bare[(bare["NUM_POSTE"] == self.station) | (bare["NOM_USUEL"] == self.station)]
+        return mine, set(bare["NOM_USUEL"].dropna()) | set(bare["NUM_POSTE"].dropna())
 
 
 def _hour(row: dict[Any, Any], quantities: Sequence[str]) -> Row:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tranquillite_ml.report.terms import CHECK_TITLES, MEASURES, about, named
+from tranquillite_ml.report.terms import CHECK_TITLES, MEASURES, UNITS, about, named
 from tranquillite_ml.report.wording import TEXTS, Words, both
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ def from_check(check: Check, section: str, thresholds: Thresholds) -> list[Exhib
     found = []
     for name, limit in thresholds.checks[check.id].limits.items():
         several = [one for one in check.measurements if one.name == name and math.isfinite(one.value)]
-        if len(several) < 2:
+        alike = len({one.value for one in several}) == 1 and not any(
+            math.isfinite(one.lower) for one in several
+        )
+        if len(several) < 2 or alike:
             continue
         unit = several[0].unit
         band = limit.warn or limit.fail
@@ -114,7 +117,7 @@ def _intervals(
         section,
         "intervals",
         title,
-        columns=interval_columns(unit),
+        columns=interval_columns(unit, several[0].unit_of_n),
         rows=rows,
         scale=scale,
         ticks=ticks([*ends, *marks], scale),
@@ -124,15 +127,19 @@ def _intervals(
     )
 
 
-def interval_columns(unit: str) -> list[dict[str, Any]]:
+def interval_columns(unit: str, unit_of_n: str = "incidents") -> list[dict[str, Any]]:
     """Columns of a table of estimates."""
     return [
         column("label", TEXTS["about"]),
         column("value", TEXTS["value"], unit),
         column("lower", both("from", "de"), unit),
         column("upper", both("to", "à"), unit),
-        column("n", TEXTS["n"], "count"),
+        column("n", _with_unit(TEXTS["n"], named(unit_of_n, UNITS)), "count"),
     ]
+
+
+def _with_unit(heading: Words, unit: Words) -> Words:
+    return {language: f"{text} ({unit[language]})" for language, text in heading.items()}
 
 
 def _first(*values: float | None) -> float | None:

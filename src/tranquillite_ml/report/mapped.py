@@ -29,6 +29,7 @@ MAX_OUTLINES = 36_000
 """Outlines that a page may hold, so that it stays small; further maps are left to ``map.html``."""
 
 WIDTH = 4000
+_START = ("starting rate", "past counts", "exposure")
 _FEW = both("too few records: not shown", "trop peu d'enregistrements : non montré")
 _TALL = 1.3
 
@@ -243,9 +244,11 @@ def _dominant(
     mine &= part["cutoff"] == part.loc[mine, "cutoff"].max()
     place: Mapping[str, int] = {name: k for k, name in enumerate(latest.cell_names().tolist())}
     at = part.loc[mine, "cell"].map(place)
-    if at.isna().any() or len(at) != len(latest.cells):
+    if at.isna().any() or len(at) != len(latest.cells) or set(explanation.families) <= set(_START):
         return None
     held = explanation.family_contributions()[mine.to_numpy()]
+    # What a model starts from nearly always weighs most; the map shows what weighs most besides.
+    held = held[[name for name in held.columns if name not in _START]]
     strongest = np.empty(len(at), dtype=np.int64)
     strongest[at.to_numpy(dtype=np.int64)] = np.abs(held.to_numpy()).argmax(axis=1)
     shown = _shown(evidence, latest, category, few)
@@ -262,8 +265,8 @@ def _dominant(
         column("cells", both("Cells", "Mailles"), "count"),
     ]
     title = both(
-        f"Family of features that moves the forecast of a place most: {category}",
-        f"Famille de variables qui pèse le plus dans la prévision d'un lieu : {category}",
+        f"Family of features that moves a place most, besides its own past level: {category}",
+        f"Famille de variables qui pèse le plus, hormis le niveau passé du lieu : {category}",
     )
     made = exhibit("map-family", "S11", "map", title, columns=columns, rows=rows, unit="class")
     return made, outlines.drawing(classes, len(listed) + 1)

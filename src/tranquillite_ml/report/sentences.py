@@ -93,7 +93,7 @@ def reason_of(check: Check, thresholds: Thresholds) -> Words:
     if check.status == "NOT_ASSESSABLE":
         return not_assessable(check)
     if all(check.reason.get(language) for language in LANGUAGES):
-        return {"en": check.reason["en"], "fr": french(check.reason["fr"])}
+        return _sentence({"en": check.reason["en"], "fr": french(check.reason["fr"])})
     crossed = [one for one in check.measurements if _own(check, one, thresholds) == check.status]
     if check.status == "PASS" or not crossed:
         return SENTENCES["all_pass"]
@@ -147,6 +147,11 @@ def measured(one: Measurement) -> Words:
     )
 
 
+def _sentence(words: Words) -> Words:
+    """Words as a sentence: a capital first, a full stop last."""
+    return {language: f"{text.rstrip('. ')}." for language, text in _capital(words).items()}
+
+
 def _capital(words: Words) -> Words:
     return {language: text[:1].upper() + text[1:] for language, text in words.items()}
 
@@ -184,6 +189,7 @@ def answer_of(
         said = [section.leads[status]]
         if n > 0:
             said.append(SENTENCES["one_passes"] if n == 1 else fill(SENTENCES["n_pass"], n=str(n)))
+        said += [_told(one) for one in checks if one["reason"] != SENTENCES["all_pass"]]
     else:
         said = [section.leads[status]]
         if lacks is not None:
