@@ -88,7 +88,9 @@ def test_date_and_hour_in_two_columns_are_told_in_the_config(accepted):
 def test_the_head_of_a_real_city_is_accepted(tranquillite, tmp_path):
     file = SHARED / "stlouis" / "incidents.parquet"
     if not file.is_file():
-        pytest.skip("needs the real incidents of St. Louis in ../shared/data, which are not part of the project")
+        pytest.skip(
+            "needs the real incidents of St. Louis in ../shared/data, which are not part of the project"
+        )
     pd.read_parquet(file).head(20_000).to_parquet(tmp_path / "head.parquet")
     drafted = tranquillite("init", "head.parquet")
     assert drafted.exit_code == 0, drafted.stderr

@@ -57,7 +57,9 @@ def results(folder):
     [run] = [path for path in (folder / "runs").glob("smoke-*") if path.is_dir()]
     telling = ("config.", "summary.", "manifest.")
     files = [path for path in run.rglob("*") if path.is_file()]
-    found = {path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    found = {
+        path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
     return {name: digest for name, digest in found.items() if not name.startswith(telling)}
 
 

@@ -42,6 +42,7 @@ _RESIDENTS_PER_KM2: Final = (
     16_000, 12_000, 15_000, 13_500, 14_500, 15_500, 9_000, 6_200, 2_100, 5_800, 2_400, 4_300, 4_000, 6_400,
     4_600, 2_000,
 )  # fmt: skip
+_PER_HOUSEHOLD = 2.1
 _INCOME_QUINTILE: Final = (1, 1, 1, 3, 3, 4, 5, 5, 4, 3, 4, 5, 2, 1, 2, 2)
 
 # Name: x, y, radius of the zone around it.
@@ -64,7 +65,7 @@ class CityLayout:
     study_area : shapely Polygon
         Land within the city's limits (longitude, latitude).
     districts : GeoDataFrame
-        Sixteen rows: ``district``, ``residents``, ``income_quintile``, geometry in EPSG:4326.
+        Sixteen rows: ``district, residents, households, income_quintile``, geometry in EPSG:4326.
     places : dict of str to (lat, lng)
         The middle of each named zone.
     zones : dict of str to ndarray of bool, shape (n_cells,)
@@ -156,6 +157,7 @@ def _districts(land: Any, radius_km: float) -> gpd.GeoDataFrame:
         {
             "district": [f"district {number}" for number in range(1, 17)],
             "residents": residents,
+            "households": [round(number / _PER_HOUSEHOLD) for number in residents],
             "income_quintile": list(_INCOME_QUINTILE),
         },
         geometry=[_to_degrees(shape, radius_km) for shape in shapes],

@@ -55,8 +55,8 @@ class SimulatedCity:
     grid : HexGrid
         Cells whose centre is on land.
     districts : GeoDataFrame
-        Sixteen fictitious districts: ``district, residents, income_quintile``, geometry in EPSG:4326. The
-        quintile is there for the audit's groups; the simulation never looks at it.
+        Sixteen fictitious districts: ``district, residents, households, income_quintile``, geometry in
+        EPSG:4326. All but the outline is there for the audit's groups; the simulation never looks at it.
     study_area : shapely Polygon
         Land within the city's limits (longitude, latitude).
     events : DataFrame

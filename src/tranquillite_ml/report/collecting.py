@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -160,13 +161,30 @@ def _explanation(model: Forecaster, panel: Panel) -> Explanation | None:
 
 
 def _groups(config: RunConfig, panel: Panel) -> Groups | None:
-    section = None if config.audit is None else config.audit.groups
-    if section is None:
-        return None
     from tranquillite_ml.audit.groups import read_groups
 
+    section = None if config.audit is None else config.audit.groups
+    if section is None and config.incidents.simulate is not None:
+        return _simulated_groups(config, panel)
+    if section is None:
+        return None
     given = {name: value for name, value in section.model_dump().items() if value is not None}
     return read_groups(given.pop("path"), given.pop("column"), panel.grid, **given)
+
+
+def _simulated_groups(config: RunConfig, panel: Panel) -> Groups:
+    """Income quintiles of the simulated city's districts, which do not depend on the incidents drawn."""
+    from tranquillite_ml.audit.groups import read_groups
+    from tranquillite_ml.city import simulate_city
+
+    drawn = {} if config.incidents.simulate is None else config.incidents.simulate.arguments()
+    kept = {name: value for name, value in drawn.items() if name in {"resolution", "radius_km"}}
+    districts = simulate_city(days=1, **kept).districts
+    names = "quintile " + districts["income_quintile"].astype(str)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "districts.geojson"
+        path.write_text(districts.assign(income=names).to_json(), encoding="utf-8")
+        return read_groups(path, "income", panel.grid, residents="residents", households="households")
 
 
 def _governance(config: RunConfig) -> Governance | None:
