@@ -26,6 +26,7 @@ from tranquillite_ml.stages import (
     make_panel,
     run_backtest,
     silent,
+    trained_later,
 )
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def run(
     with watch.stage("report"):
         if audited:
             summary["report"] = results.write_report(folder, incidents, notice, watch.report)
+        else:
+            del summary["paths"]["report"]
     with watch.stage("track"):
         mlflow_run_id = results.track(folder, config, incidents, panel, tables) if track else None
     folder.commit(summary | {"notice": notice, "mlflow_run_id": mlflow_run_id} | watch.cost())
@@ -274,7 +277,8 @@ def forecast_as_of(
     config : RunConfig
         The model that was promoted, or else its newest, is used; its inputs are read again.
     as_of : str, optional
-        Local moment on an edge of a bin: only what was known then is used. The end of the data if not given.
+        Local moment on an edge of a bin: only records known then are used. The end of the data if not given.
+        If the model was trained on later ones, every output says so.
     allow_unsigned : bool, default False
         Forecast with a model whose approval is unsigned, missing or expired, and stamp every output with it.
     report : callable, optional
@@ -303,11 +307,12 @@ def forecast_as_of(
     with watch.stage("intake"):
         incidents, simulated = load_incidents(config, complete=False)
         panel = Panel.open(folder.path / "panel").append(incidents)
-    notice = " ".join(text for text in (simulated, stamp) if text) or None
     with watch.stage("forecast"):
         cutoff = panel.n_bins if as_of is None else panel.index_at(as_of)
         model = open_bundle(folder.path / "model", context=load_context(config))
         week = model.recalibrate(panel, cutoff).forecast(panel, cutoff)
+    later = trained_later(model, panel, cutoff)
+    notice = " ".join(text for text in (simulated, stamp, later) if text) or None
     moment = panel.bins.wall_at(pd.Index([cutoff]).to_numpy())[0].strftime("%Y-%m-%dT%H%M")
     written = RunFolder(config.output, f"forecasts/{folder.run_id}/{moment}")
     written.prepare()

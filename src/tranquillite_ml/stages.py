@@ -264,3 +264,14 @@ def fit_last(config: RunConfig, panel: Panel, folder: RunFolder) -> Forecasts:
     if not (folder.file("model") / MANIFEST).exists():
         make_forecasters(config)[0].fit(panel).save(folder.file("model"))
     return open_bundle(folder.file("model"), context=load_context(config)).forecast(panel)
+
+
+def trained_later(model: Forecaster, panel: Panel, cutoff: int) -> str | None:
+    """What a forecast must say if its model was trained on records from after its cutoff."""
+    until = pd.Timestamp(model.fitted_until_).tz_localize(None)
+    if until <= panel.bins.wall_at(pd.Index([cutoff]).to_numpy())[0]:
+        return None
+    return (
+        f"Trained on records up to {until:%Y-%m-%d}, after the moment of this forecast: "
+        "it is no measure of how well the model forecasts."
+    )

@@ -175,7 +175,7 @@ def test_schema_of_an_unknown_table_is_code_2(tranquillite):
 
 
 COMMANDS = ("demo", "run", "check", "backtest", "fit", "tune", "forecast", "schema", "init")
-GROUPS = ("benchmark", "log")
+GROUPS = ("benchmark", "log", "fetch")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

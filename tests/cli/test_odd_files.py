@@ -163,7 +163,8 @@ def test_one_bad_row_in_two_million_is_named_and_the_rest_kept(tranquillite, tmp
     )
     done = subprocess.run(
         [sys.executable, "-m", "tranquillite_ml", "check", "run.yaml", "--json"],
-        **{"cwd": tmp_path, "capture_output": True, "text": True, "check": False, "timeout": 120},
+        check=False,
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 120},
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -294,7 +294,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     ),
     (open_meteo, "open-meteo --lat 43.30 --lng 5.37 --from 2020-01-01 --to 2024-12-31 --output weather.csv"),
     (meteo_france, "meteo-france H_13_2020-2023.csv.gz --station MARIGNANE --output weather.csv"),
-    (osm, "osm provence.osm.pbf --type bar --type market:amenity=marketplace --output places.parquet"),
+    (osm, "osm city.osm.pbf --type bar --type market:amenity=marketplace --output places.parquet"),
     (insee, "insee carreaux_200m.csv --box 43.2,5.2,43.4,5.6 --output squares.parquet"),
     (file, "file https://example.org/bus-stops.geojson --output stops.geojson"),
 )

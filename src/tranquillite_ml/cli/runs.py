@@ -31,7 +31,7 @@ AsOfOption = Annotated[
     typer.Option(
         "--as-of",
         metavar="DATE",
-        help="Local date or time; only what was known then is used. Default: all records.",
+        help="Local date or time; only records known then are used. Default: all.",
     ),
 ]
 

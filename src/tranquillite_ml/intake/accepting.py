@@ -86,6 +86,7 @@ def accept(reading: Reading, duplicates: str) -> Accepted:
         place=(reading.lat[rows], reading.lng[rows]),
         category=(reading.category[rows], reading.names),
     )
+    del ids  # millions of texts, which the table now holds
     rows = rows[order]
     table, rows = _refuse_reused_ids(reading, table, rows)
     repeats = _repeats(table)

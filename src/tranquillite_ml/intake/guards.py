@@ -103,10 +103,11 @@ def pile_ups(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> Problem | No
     if not piled.any():
         return None
     top = int(np.argmax(counts))
+    place = f"({points[top].real:.2f}, {points[top].imag:.2f})"
     advice = (
-        f"{int(piled.sum())} exact coordinates hold far more rows than others; the largest pile, "
-        f"about ({points[top].real:.2f}, {points[top].imag:.2f}), holds {int(counts[top])}. If one is a default or "
-        "a district's centre, leave its rows out with `where`."
+        f"{int(piled.sum())} exact coordinates hold far more rows than others; the largest pile, about "
+        f"{place}, holds {int(counts[top])}. If one is a default or a district's centre, leave its rows out "
+        "with `where`."
     )
     n = int(counts[piled].sum())
     return Problem("pile-up on one coordinate", n, n / len(lat), advice)

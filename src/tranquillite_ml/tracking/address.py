@@ -72,7 +72,7 @@ class Address:
         reason = reason.replace(self.credentials.get(_CREDENTIALS[1], "\n"), HIDDEN)
         unheard = re.search(r"Max retries exceeded.*Caused by (\w+)", reason)
         reason = f"no answer ({unheard[1]})" if unheard else reason
-        reason = re.sub(r" \[SQL: .*", "", reason)[:300].rstrip(".")
+        reason = re.sub(r" (\[SQL: |\(Background on ).*", "", reason)[:300].rstrip(".")
         mend = (
             "Make room on the disk and free the file, or set `output:` to a folder that can be written to."
             if self.database

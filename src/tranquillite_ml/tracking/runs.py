@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _DIGEST = 36  # what MLflow's column of dataset digests holds; the whole digest goes into the profile
+_LONGEST = 240  # of a name; MLflow's limit is 250
 _PER_BATCH = 100  # MLflow's limit for parameters and for tags
 
 DatasetLog = tuple[str, str, str, int]
@@ -202,7 +203,10 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     named: dict[str, Any] = {}
     for name, value in values.items():
-        key = base = re.sub(r"[^\w.\- ]", "_", name)[:240].strip(". ") or "_"
+        legal = re.sub(r"[^\w.\- ]", "_", name)
+        # A long category's name is cut in its middle: the model and the measure come after it.
+        short = legal if len(legal) <= _LONGEST else f"{legal[:120]}__{legal[122 - _LONGEST :]}"
+        key = base = short.strip(". ") or "_"
         number = 1
         while key in named:
             number += 1
