@@ -74,8 +74,8 @@ def fake_run(monkeypatch: pytest.MonkeyPatch, summary: dict[str, Any]) -> list[d
     """A pipeline that does nothing but what is asked of a pipeline; gives the calls it got."""
     calls: list[dict[str, Any]] = []
 
-    def run(config: Any, *, report: Any, again: bool, track: bool) -> dict[str, Any]:
-        calls.append({"config": config, "again": again, "track": track})
+    def run(config: Any, *, report: Any, **options: bool) -> dict[str, Any]:
+        calls.append({"config": config, **options})
         report("intake", 0, 1)
         report("intake", 1, 1)
         report("panel", 0, 1)

@@ -103,7 +103,7 @@ def test_a_finished_run_is_said_to_be_one(tranquillite, monkeypatch, summary):
 
 
 def test_forecast_tells_what_was_written_between_two_notices(tranquillite, monkeypatch):
-    def forecast_as_of(config, as_of, *, report):
+    def forecast_as_of(config, as_of, *, report, allow_unsigned):
         report("forecast", 0, 1)
         found = {
             "run_id": "try-1",
@@ -278,7 +278,7 @@ def test_a_run_the_whole_way_and_a_forecast_from_it(tmp_path):
     assert set(found["seconds"]) == {"intake", "panel", "backtest", "evaluate", "forecast", "report", "track"}
     assert (tmp_path / found["paths"]["map"]).exists()
     assert (tmp_path / found["paths"]["report"]).exists()
-    assert found["report"]["use"] == "must_not"  # nobody has filled in a governance file
+    assert found["report"]["use"] == "not_as_it_is"  # nobody has filled in a governance file
     forecast = called("forecast", "smoke", cwd=tmp_path)
     assert forecast.returncode == 0, forecast.stderr
     lines = forecast.stdout.splitlines()

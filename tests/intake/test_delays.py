@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tranquillite_ml import read_incidents
@@ -56,6 +56,7 @@ def test_truncated_records_give_the_truth_back() -> None:
     assert (plain > truth + 0.01).all()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), min_size=1, max_size=60))
 def test_shares_rise_from_zero_to_one(rows: list[tuple[int, int]]) -> None:
     occurred, delays = np.array(rows, dtype=float).T
