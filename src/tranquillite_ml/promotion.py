@@ -275,9 +275,9 @@ def _failing(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
         if found["status"] == "FAIL":
             yield f"{name} ({found['title']}): FAIL"
         elif found["status"] == "NOT_ASSESSABLE" and name in MUST_HOLD:
-            lacks = ", ".join(found.get("missing", [])) or "evidence"
             told = f"{name} ({found['title']}): not assessable, which counts as a failure here"
-            yield f"{told} (missing: {lacks})"
+            why = ", ".join(found.get("missing", [])) or found.get("reason", {}).get("en", "")
+            yield f"{told}: {why}" if why else told
 
 
 def _not_better(text: str) -> str:
