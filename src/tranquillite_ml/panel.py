@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,15 @@ import pandas as pd
 from tranquillite_ml.errors import BundleError, InputDataError, UsageError, nearest
 from tranquillite_ml.governance.names import is_enforcement
 from tranquillite_ml.grids import open_grid
+from tranquillite_ml.records import (
+    COLUMNS,
+    Records,
+    aggregate,
+    first_known,
+    incident_keys,
+    rows_where,
+    sorted_once,
+)
 from tranquillite_ml.timebins import TimeBins
 
 if TYPE_CHECKING:
@@ -26,33 +34,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 OUTSIDE = -1
-_COLUMNS = ("category", "bin", "cell", "known", "count")
-
-
-@dataclass(frozen=True)
-class Records:
-    """Counts of some categories as parallel arrays, sorted by category, bin, cell and known.
-
-    Attributes
-    ----------
-    bin, cell : ndarray of int32
-        Time bin and row number of the cell (−1: outside the grid).
-    known : ndarray of int32
-        First bin at whose start the records were known; at least ``bin + 1``.
-    count : ndarray of int32
-    """
-
-    bin: NDArray[np.int32]
-    cell: NDArray[np.int32]
-    known: NDArray[np.int32]
-    count: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.bin)
-
-    def where(self, mask: NDArray[np.bool_]) -> Records:
-        """Give the records that a mask selects."""
-        return Records(self.bin[mask], self.cell[mask], self.known[mask], self.count[mask])
 
 
 class Panel:
@@ -95,7 +76,7 @@ class Panel:
         self.bins = bins
         self.categories = tuple(categories)
         self.origins = {name: origins.get(name, "unknown") for name in self.categories}
-        self._arrays = {name: arrays[name] for name in _COLUMNS}
+        self._arrays = {name: arrays[name] for name in COLUMNS}
         self._keys = np.array([], dtype=np.uint64) if keys is None else keys
         self.outside_bins = outside_bins
         self._starts = np.searchsorted(self._arrays["category"], np.arange(len(self.categories) + 1))
@@ -120,7 +101,7 @@ class Panel:
         if bins.hours < 24 and incidents.time_precision == "date":
             msg = f"freq={bins.freq!r} needs times of day, but these incidents are dated by the day only."
             raise InputDataError(msg)
-        empty = {name: np.array([], dtype=np.int32) for name in _COLUMNS}
+        empty = {name: np.array([], dtype=np.int32) for name in COLUMNS}
         return cls(grid, bins, (), {}, empty).append(incidents, extend=False)
 
     @classmethod
@@ -186,9 +167,9 @@ class Panel:
         extend : bool, default True
             Lengthen the bins so that they cover the last incident.
         """
-        keys = _incident_keys(incidents)
+        keys = incident_keys(incidents)
         fresh = ~np.isin(keys, self._keys)
-        table = _rows_where(incidents.table, fresh)
+        table = rows_where(incidents.table, fresh)
         bins = self.bins
         position = bins.locate(table["occurred_at"])
         if extend and len(table):
@@ -196,7 +177,7 @@ class Panel:
             last = (int(position.max()) // per_day + 1) * per_day
             bins = bins.extended(max(bins.n_bins, last))
         inside = (position >= 0) & (position < bins.n_bins)
-        table, position = _rows_where(table, inside), position[inside]
+        table, position = rows_where(table, inside), position[inside]
         codes, present = pd.factorize(table["category"])
         present = np.array([str(name) for name in present], dtype=object)
         names = sorted({*self.categories, *present})
@@ -205,20 +186,20 @@ class Panel:
             "category": np.array([number[name] for name in present], dtype=np.int32)[codes],
             "bin": position,
             "cell": self.grid.locate(table["lat"].to_numpy(), table["lng"].to_numpy()),
-            "known": _known(table, position, bins),
+            "known": first_known(table, position, bins),
             "count": np.ones(len(table), dtype=np.int32),
         }
         old = dict(self._arrays)
         relabel = np.array([number[name] for name in self.categories], dtype=np.int32)
         old["category"] = relabel[old["category"]] if len(relabel) else old["category"]
-        merged = {name: np.concatenate([old[name], new[name]]) for name in _COLUMNS}
+        merged = {name: np.concatenate([old[name], new[name]]) for name in COLUMNS}
         return Panel(
             self.grid,
             bins,
             names,
             {**incidents.origins, **self.origins},
-            _aggregate(merged),
-            keys=_sorted_once(np.concatenate([self._keys, keys[fresh][inside]])),
+            aggregate(merged),
+            keys=sorted_once(np.concatenate([self._keys, keys[fresh][inside]])),
             outside_bins=self.outside_bins + int((~inside).sum()),
         )
 
@@ -363,7 +344,7 @@ class Panel:
         """SHA-256 of grid, bins and counts: equal panels have equal digests."""
         state = hashlib.sha256(json.dumps(self._header(), sort_keys=True).encode())
         state.update(np.ascontiguousarray(self.grid.cells).tobytes())
-        for name in _COLUMNS:
+        for name in COLUMNS:
             state.update(np.ascontiguousarray(self._arrays[name], dtype=np.int32).tobytes())
         return state.hexdigest()
 
@@ -403,7 +384,7 @@ class Panel:
         """Write the panel as a folder of arrays and one JSON, which `open` maps into memory."""
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _COLUMNS:
+        for name in COLUMNS:
             np.save(folder / f"{name}.npy", np.ascontiguousarray(self._arrays[name], dtype=np.int32))
         np.save(folder / "keys.npy", self._keys)
         np.save(folder / "cells.npy", self.grid.cells)
@@ -427,7 +408,7 @@ class Panel:
                 msg = f"{folder}: panel format {header['format']} is unknown to this version ({FORMAT})."
                 raise BundleError(msg)
             arrays = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _COLUMNS
+                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in COLUMNS
             }
             keys = np.load(folder / "keys.npy", mmap_mode="r", allow_pickle=False)
             cells = np.load(folder / "cells.npy", allow_pickle=False)
@@ -445,61 +426,3 @@ class Panel:
             keys=keys,
             outside_bins=header["outside_bins"],
         )
-
-
-def _known(table: pd.DataFrame, position: NDArray[np.int64], bins: TimeBins) -> NDArray[np.int64]:
-    """First bin at whose start each record was known: once its bin is over and it has been reported."""
-    known = position + 1
-    if "reported_at" in table.columns:
-        reported = table["reported_at"]
-        given = reported.notna().to_numpy()
-        instants = reported[given]
-        slot = bins.locate(instants)
-        on_edge = (
-            bins.instants(slot).tz_convert("UTC").asi8
-            == pd.DatetimeIndex(instants).tz_convert("UTC").as_unit("us").asi8
-        )
-        known[given] = np.maximum(known[given], np.where(on_edge, slot, slot + 1))
-    return known
-
-
-def _incident_keys(incidents: Incidents) -> NDArray[np.uint64]:
-    """64-bit identity of each incident: its content, and its rank among incidents of equal content."""
-    table = incidents.table
-    content = table[["occurred_at", "lat", "lng"]].copy(deep=False)
-    content["occurred_at"] = pd.DatetimeIndex(content["occurred_at"]).tz_convert("UTC").as_unit("us").asi8
-    content["category"] = table["category"].astype("category")
-    if getattr(incidents, "has_ids", True):
-        content["incident_id"] = table["incident_id"].astype(str)
-    # Texts are hashed one by one: as categories they would be sorted first, and the hashes are the same.
-    hashed = pd.util.hash_pandas_object(content, index=False, categorize=False)
-    rank = hashed.groupby(hashed).cumcount().to_numpy().astype(np.uint64)
-    keys: NDArray[np.uint64] = hashed.to_numpy().astype(np.uint64) + rank * np.uint64(0x9E3779B97F4A7C15)
-    return keys
-
-
-def _rows_where(table: pd.DataFrame, mask: NDArray[np.bool_]) -> pd.DataFrame:
-    """Rows of a table; the table itself, uncopied, where that is all of them."""
-    return table if mask.all() else table.loc[mask]
-
-
-def _sorted_once(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Each key once, in order; NumPy's own `unique` hashes, which takes ten times as long here."""
-    keys = np.sort(keys)
-    first = np.ones(len(keys), dtype=bool)
-    first[1:] = keys[1:] != keys[:-1]
-    return keys[first]
-
-
-def _aggregate(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.int32]]:
-    """Sort by category, bin, cell and known, and sum the counts of equal keys."""
-    keys = [arrays[name] for name in ("category", "bin", "cell", "known")]
-    order = np.lexsort(keys[::-1])
-    keys = [key[order] for key in keys]
-    if len(order) == 0:
-        return {name: np.array([], dtype=np.int32) for name in _COLUMNS}
-    change = np.flatnonzero(np.logical_or.reduce([np.diff(key) != 0 for key in keys])) + 1
-    begin = np.concatenate([[0], change])
-    counts = np.add.reduceat(arrays["count"][order], begin)
-    columns = [*(key[begin] for key in keys), counts]
-    return {name: column.astype(np.int32) for name, column in zip(_COLUMNS, columns, strict=True)}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tranquillite_ml.grid import Grid
-    from tranquillite_ml.panel import Records
+    from tranquillite_ml.records import Records
 
 FEW_ROWS = 64
 
