@@ -574,7 +574,7 @@ def test_secrets_are_hidden_in_errors():
 
 def test_who_asks_a_database_changes_nothing_that_is_read():
     def config(path):
-        text = BASE.replace("path: incidents.csv", f"path: {path}\n  query: select * from incidents")
+        text = BASE.replace("path: incidents.csv", f"path: {path}\n  query: select * from incidents")  # noqa: S608
         return RunConfig.from_yaml(text)
 
     ana, bob = config("postgresql://ana:hush@db/city"), config("postgresql://bob:psst@db/city")
