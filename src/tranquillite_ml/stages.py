@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import glob
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,28 +166,9 @@ def make_panel(config: RunConfig, incidents: Incidents) -> Panel:
 def load_context(config: RunConfig) -> dict[str, Context]:
     """Read the layers of context that a configuration names, by name."""
     from tranquillite_ml.city import TZ
+    from tranquillite_ml.intake.context_layers import read_layers
 
-    home = config.incidents.tz or TZ
-    return {
-        name: _read_layer(name, json.dumps(entry.model_dump(mode="json")), home, _state_of(entry.path))
-        for name, entry in config.context.items()
-    }
-
-
-@lru_cache(maxsize=32)
-def _read_layer(name: str, described: str, home: str, state: tuple[tuple[str, int, int], ...]) -> Context:
-    """Read one layer; while its files stay as they are (`state`), it is read once."""
-    from tranquillite_ml.intake import read_context
-
-    del state
-    told = json.loads(described)
-    told["columns"] = told["columns"] or None
-    return read_context(told.pop("path"), name=name, tz=told.pop("tz") or home, **told)
-
-
-def _state_of(path: str) -> tuple[tuple[str, int, int], ...]:
-    found = sorted(Path(name) for name in glob.glob(path, recursive=True))
-    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in found)
+    return read_layers(config, config.incidents.tz or TZ)
 
 
 def input_digest(config: RunConfig, incidents: Incidents) -> str:

@@ -82,7 +82,7 @@ def collect(
 
     config = load_config(folder / "config.yaml") if (folder / "config.yaml").is_file() else None
     panel = Panel.open(folder / "panel") if (folder / "panel").is_dir() else None
-    model = _model(folder)
+    model = _model(folder, config)
     found = Evidence(
         groups=None if config is None or panel is None else _groups(config, panel),
         incidents=incidents,
@@ -142,12 +142,16 @@ def read_latest(folder: Path) -> Forecasts | None:
     return read_forecasts(path) if path.is_file() else None
 
 
-def _model(folder: Path) -> Forecaster | None:
+def _model(folder: Path, config: RunConfig | None) -> Forecaster | None:
+    """The run's model, with the layers of context that its features are made of."""
     if not (folder / "model" / MANIFEST).is_file():
         return None
+    from tranquillite_ml.city import TZ
     from tranquillite_ml.forecasters import open_bundle
+    from tranquillite_ml.intake.context_layers import read_layers
 
-    return open_bundle(folder / "model")
+    context = {} if config is None else read_layers(config, config.incidents.tz or TZ)
+    return open_bundle(folder / "model", context=context)
 
 
 def _explanation(model: Forecaster, panel: Panel) -> Explanation | None:
