@@ -282,7 +282,7 @@ def test_a_run_the_whole_way_and_a_forecast_from_it(tmp_path):
     forecast = called("forecast", "smoke", cwd=tmp_path)
     assert forecast.returncode == 0, forecast.stderr
     lines = forecast.stdout.splitlines()
-    assert lines[0] == lines[-1] == found["notice"]
+    assert lines[0] == lines[-1] == f"{found['notice']} Not signed off: nobody has signed off this model."
     assert "map.html" in forecast.stdout
     wrong = called("forecast", "smoke", "--as-of", "2030-01-01", cwd=tmp_path)
     assert wrong.returncode == 2
