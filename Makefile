@@ -10,7 +10,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
-demo: $(READY)  ## a simulated city, from incidents to a map, in about a minute
+demo: $(READY)  ## a simulated city, from incidents to a map, in about two minutes
 	$(BIN)/tranquillite demo --output demo-run
 
 test: $(READY)  ## the whole suite: units, doctests, README, end to end

@@ -222,8 +222,8 @@ def test_words_in_both_languages(trees: LightGBMForecaster, panel: Panel) -> Non
     assert len(french) == len(english) == 2 + len(found.families)
     assert "\u202f:" in french[0]
     assert "times the mean of all places" in english[0]
-    assert english[1].startswith("The smoothed past of the place puts the estimate at ")
-    assert french[1].startswith("Le passé lissé du lieu place l'estimation à ")
+    assert english[1].startswith("The past of the place puts the estimate at ")
+    assert french[1].startswith("Le passé du lieu place l'estimation à ")
     numbers = [text.split("par ")[1].split(" (")[0] for text in french if "multiplie l'estimation" in text]
     assert len(numbers) == len(found.families) - 1
     assert not any("." in number for number in numbers)

@@ -69,7 +69,7 @@ def demo(
     again: AgainOption = False,
     no_track: NoTrackOption = False,
 ) -> None:
-    """Show a whole run on a simulated city, in about a minute.
+    """Show a whole run on a simulated city, in about two minutes.
 
     No incident in it is real, and every output says so.
     """

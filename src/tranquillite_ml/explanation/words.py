@@ -40,7 +40,7 @@ _CAUTION = {
     "passant. Cela ne peut fonder ni contrôle, ni fouille, ni verbalisation.",
 }
 FAMILIES = {
-    "starting rate": ("The smoothed past of the place", "Le passé lissé du lieu"),
+    "starting rate": ("The past of the place", "Le passé du lieu"),
     "past counts": ("The count of past incidents", "Le nombre d'incidents passés"),
     "exposure": ("The length of the period", "La durée de la période"),
     "history": ("The recent history of the place", "L'historique récent du lieu"),
