@@ -72,12 +72,14 @@ def test_a_bar_is_reached_or_missed(load: Any) -> None:
     assert [both.reached(value) for value in (0.9, 1.0, 1.1)] == [False, True, False]
     assert common.Bar("d", "MB").reached(3.0) is None
     assert (most.must, both.must) == ("≤ 2 s", "≤ 1.05 and ≥ 0.95")
-    assert [common.shown(value) for value in (1610.4, 43.46, 1.789, 0.00031, 8)] == [
+    assert [common.shown(value) for value in (1610.4, 43.46, 1.789, 0.00031, 8, 0.9968, 0.95)] == [
         "1,610",
         "43.5",
         "1.79",
         "0.00031",
         "8",
+        "0.997",
+        "0.95",
     ]
     assert common.figure(float("nan"))["value"] is None
 

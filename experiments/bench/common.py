@@ -57,7 +57,7 @@ def shown(value: float) -> str:
     """A number with the digits it deserves: ``1,610``, ``43.5``, ``1.79``, ``0.997``, ``0.00031``."""
     size = abs(value)
     if 0.9 <= size < 1:  # a ratio near its bar
-        return f"{value:.3f}"
+        return f"{value:.3f}".rstrip("0")
     digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else None
     return f"{value:.2g}" if digits is None else f"{value:,.{digits}f}"
 
