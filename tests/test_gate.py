@@ -15,9 +15,9 @@ from tranquillite_ml.governance import template
 from tranquillite_ml.governance.log import read_log
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
-    folder = tmp_path_factory.mktemp("runs")
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    folder = tmp_path
     governance = folder / "governance.yaml"
     governance.write_text(template(), encoding="utf-8")
     chosen = load_config("smoke", [f"output={folder}", "model.kind=none", f"governance.path={governance}"])
@@ -38,15 +38,12 @@ def test_without_governance_a_forecast_is_made_and_stamped(tmp_path: Path) -> No
     assert once["forecasts"] == again["forecasts"]
 
 
-def test_with_governance_it_needs_an_approval(config: RunConfig) -> None:
+def test_with_governance_it_needs_an_approval_and_a_rejected_model_makes_none(config: RunConfig) -> None:
     with pytest.raises(GateError, match=r"nobody has signed off this model.*--allow-unsigned"):
         pipeline.forecast_as_of(config)
     made = pipeline.forecast_as_of(config, allow_unsigned=True)
     assert made["notice"].endswith("Not signed off: nobody has signed off this model.")
     assert len(pd.read_parquet(made["forecasts"])) > 0
-
-
-def test_a_rejected_model_makes_no_forecast_whatever_is_allowed(config: RunConfig) -> None:
     folder = pipeline.find_model(config)
     promotion.reject(folder.path, by="A. Martin, board", reason="no necessity", now=datetime.now(UTC))
     for allowed in (False, True):
