@@ -162,15 +162,12 @@ def write_report(
     dict
         ``verdict, use, sentence`` and the paths ``html`` and ``json``.
     """
-    from tranquillite_ml.audit import audit
     from tranquillite_ml.report.collecting import collect
     from tranquillite_ml.report.summary import Inputs
-    from tranquillite_ml.report.writing import read_report
-    from tranquillite_ml.report.writing import write_report as write
+    from tranquillite_ml.report.writing import audit_and_write, read_report
 
     forecasts, evidence = collect(folder.path, incidents=incidents)
-    checks = audit(forecasts, evidence=evidence, report=report)
-    paths = write(folder, checks, forecasts, evidence=evidence, inputs=Inputs(notice=notice))
+    paths = audit_and_write(folder, forecasts, evidence, inputs=Inputs(notice=notice), report=report)
     found = read_report(paths["json"])
     told = {"verdict": found["verdict"], "use": found["use"], "sentence": found["verdict_sentence"]["en"]}
     return told | {"html": str(paths["html"]), "json": str(paths["json"])}

@@ -86,21 +86,19 @@ def _make(
     path: Path, folder: RunFolder, work: Work, *, deep: bool, thresholds: str | None, previous: str | None
 ) -> None:
     """Audit, write the report, and commit a finished run again with it."""
-    from tranquillite_ml.audit import audit
     from tranquillite_ml.bundle import write_manifest
     from tranquillite_ml.governance import load_thresholds
     from tranquillite_ml.report.collecting import collect
     from tranquillite_ml.report.summary import Inputs
-    from tranquillite_ml.report.writing import read_report, write_report
+    from tranquillite_ml.report.writing import audit_and_write, read_report
 
     finished = path == folder.path and folder.finished
     limits = load_thresholds(thresholds)
     forecasts, evidence = collect(path, thresholds=limits, deep=deep)
     incidents, notice = _incidents(evidence.config)
     evidence = replace(evidence, incidents=incidents)
-    checks = audit(forecasts, evidence=evidence, thresholds=limits, report=work.report)
     inputs = Inputs(notice=notice, previous=None if previous is None else read_report(previous))
-    write_report(folder, checks, forecasts, evidence=evidence, thresholds=limits, inputs=inputs)
+    audit_and_write(folder, forecasts, evidence, inputs=inputs, thresholds=limits, report=work.report)
     if finished:
         write_manifest(folder.path, {"kind": "run", "run_id": folder.run_id})
 

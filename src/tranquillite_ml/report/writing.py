@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tranquillite_ml.audit import audit
 from tranquillite_ml.governance import load_thresholds
 from tranquillite_ml.report.collecting import read_latest, read_tables
 from tranquillite_ml.report.documents import documents
@@ -69,6 +70,21 @@ def write_report(
     for name, text in documents(report).items():
         written[name] = folder.write_text(f"{DOCUMENTS}/{name}", text)
     return written
+
+
+def audit_and_write(
+    folder: RunFolder,
+    forecasts: Forecasts,
+    evidence: Evidence,
+    *,
+    inputs: Inputs,
+    thresholds: Thresholds | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Path]:
+    """Run every check on what `collect` gave and write the report; see `write_report`."""
+    limits = load_thresholds() if thresholds is None else thresholds
+    checks = audit(forecasts, evidence=evidence, thresholds=limits, report=report)
+    return write_report(folder, checks, forecasts, evidence=evidence, thresholds=limits, inputs=inputs)
 
 
 def write_pages(
