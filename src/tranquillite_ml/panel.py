@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import BundleError, InputDataError, UsageError, nearest
-from tranquillite_ml.governance.names import is_enforcement
+from tranquillite_ml.errors import DataWarning, InputDataError
 from tranquillite_ml.grids import open_grid
+from tranquillite_ml.intake.placeholders import at_placeholders
+from tranquillite_ml.panelcounts import Counted
+from tranquillite_ml.panelfiles import FORMAT, read_panel, write_panel
 from tranquillite_ml.records import (
     COLUMNS,
-    Records,
-    aggregate,
-    first_known,
+    count_incidents,
     incident_keys,
+    joined,
+    moved_weights,
+    no_entries,
     rows_where,
     sorted_once,
 )
@@ -32,15 +36,16 @@ if TYPE_CHECKING:
     from tranquillite_ml.grid import Grid
     from tranquillite_ml.intake import Incidents
 
-FORMAT = 1
-OUTSIDE = -1
 
-
-class Panel:
+class Panel(Counted):
     """Counts by category, time bin and cell, with true zeros, and what was known when.
 
     Stored sparsely (only what was recorded takes room); any dense view is made on demand. Incidents outside
     the grid stay countable: what is outside is missed, not forgotten.
+
+    An incident is counted once, in the bin of its ``occurred_at``: counts are whole numbers, and what is
+    forecast. One whose time is an interval is also spread over the bins it may belong to: features are made
+    of these weights. Only the difference is kept, so that certain times take no room.
 
     Parameters
     ----------
@@ -51,6 +56,8 @@ class Panel:
         Who made the record: citizen, sensor, agent, arrest, fine, inspection, or unknown.
     arrays : mapping of str to ndarray
         ``category, bin, cell, known, count``; use `build` rather than this constructor.
+    moved : mapping of str to ndarray, optional
+        As `arrays`, with real numbers as ``count``: what uncertain times add to the counts, for features.
 
     Examples
     --------
@@ -60,26 +67,6 @@ class Panel:
     >>> panel.funnel["accepted"] == len(city.incidents)
     True
     """
-
-    def __init__(
-        self,
-        grid: Grid,
-        bins: TimeBins,
-        categories: Iterable[str],
-        origins: Mapping[str, str],
-        arrays: Mapping[str, NDArray[Any]],
-        *,
-        keys: NDArray[np.uint64] | None = None,
-        outside_bins: int = 0,
-    ) -> None:
-        self.grid = grid
-        self.bins = bins
-        self.categories = tuple(categories)
-        self.origins = {name: origins.get(name, "unknown") for name in self.categories}
-        self._arrays = {name: arrays[name] for name in COLUMNS}
-        self._keys = np.array([], dtype=np.uint64) if keys is None else keys
-        self.outside_bins = outside_bins
-        self._starts = np.searchsorted(self._arrays["category"], np.arange(len(self.categories) + 1))
 
     # ------------------------------------------------------------------ making
 
@@ -97,12 +84,23 @@ class Panel:
         ------
         InputDataError
             If bins are finer than a day and times are known to the day only.
+
+        Warns
+        -----
+        DataWarning
+            If bins are finer than a day and records stand at times of day that mean "unknown".
         """
         if bins.hours < 24 and incidents.time_precision == "date":
             msg = f"freq={bins.freq!r} needs times of day, but these incidents are dated by the day only."
             raise InputDataError(msg)
-        empty = {name: np.array([], dtype=np.int32) for name in COLUMNS}
-        return cls(grid, bins, (), {}, empty).append(incidents, extend=False)
+        if bins.hours < 24 and (n := at_placeholders(incidents)):
+            msg = (
+                f"{n:,} of {len(incidents):,} records stand at a time of day that means 'unknown' (see "
+                f"`problems`), and bins of {bins.freq} take it as known. Read them with placeholder_times="
+                "'spread' or 'quarantine', or use bins of a day."
+            )
+            warnings.warn(msg, DataWarning, stacklevel=2)
+        return cls(grid, bins, (), {}, no_entries()).append(incidents, extend=False)
 
     @classmethod
     def from_counts(
@@ -178,27 +176,17 @@ class Panel:
             bins = bins.extended(max(bins.n_bins, last))
         inside = (position >= 0) & (position < bins.n_bins)
         table, position = rows_where(table, inside), position[inside]
-        codes, present = pd.factorize(table["category"])
-        present = np.array([str(name) for name in present], dtype=object)
-        names = sorted({*self.categories, *present})
+        names = sorted({*self.categories, *(str(name) for name in table["category"].unique())})
         number = {name: rank for rank, name in enumerate(names)}
-        new = {
-            "category": np.array([number[name] for name in present], dtype=np.int32)[codes],
-            "bin": position,
-            "cell": self.grid.locate(table["lat"].to_numpy(), table["lng"].to_numpy()),
-            "known": first_known(table, position, bins),
-            "count": np.ones(len(table), dtype=np.int32),
-        }
-        old = dict(self._arrays)
         relabel = np.array([number[name] for name in self.categories], dtype=np.int32)
-        old["category"] = relabel[old["category"]] if len(relabel) else old["category"]
-        merged = {name: np.concatenate([old[name], new[name]]) for name in COLUMNS}
+        counted = count_incidents(table, position, bins, self.grid, number)
         return Panel(
             self.grid,
             bins,
             names,
             {**incidents.origins, **self.origins},
-            aggregate(merged),
+            joined([self._arrays, counted], relabel),
+            moved=joined([self._moved, moved_weights(table, counted, bins)], relabel),
             keys=sorted_once(np.concatenate([self._keys, keys[fresh][inside]])),
             outside_bins=self.outside_bins + int((~inside).sum()),
         )
@@ -212,106 +200,13 @@ class Panel:
             Number of bins, or a local moment that is an edge of a bin.
         """
         end = self.index_at(cutoff)
-        mask = np.asarray(self._arrays["known"] <= end)
-        arrays = {name: np.asarray(values)[mask] for name, values in self._arrays.items()}
-        return Panel(self.grid, self.bins.extended(end), self.categories, self.origins, arrays)
+        arrays, moved = (
+            {name: np.asarray(values)[known["known"] <= end] for name, values in known.items()}
+            for known in (self._arrays, self._moved)
+        )
+        return Panel(self.grid, self.bins.extended(end), self.categories, self.origins, arrays, moved=moved)
 
-    # ------------------------------------------------------------------ looking
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells."""
-        return self.grid.n_cells
-
-    @property
-    def n_bins(self) -> int:
-        """Number of time bins."""
-        return self.bins.n_bins
-
-    @property
-    def funnel(self) -> dict[str, int]:
-        """``accepted = in_panel + outside_grid + outside_bins``, in incidents."""
-        count = self._arrays["count"]
-        outside = int(count[self._arrays["cell"] == OUTSIDE].sum())
-        inside = int(count.sum()) - outside
-        return {
-            "accepted": inside + outside + self.outside_bins,
-            "in_panel": inside,
-            "outside_grid": outside,
-            "outside_bins": self.outside_bins,
-        }
-
-    def index_at(self, cutoff: int | str | pd.Timestamp) -> int:
-        """Number of bins before a cutoff.
-
-        Raises
-        ------
-        UsageError
-            If the cutoff is not an edge, or lies outside the panel.
-        """
-        end = int(cutoff) if isinstance(cutoff, int | np.integer) else self.bins.index_at(cutoff)
-        if not 0 <= end <= self.n_bins:
-            msg = f"cutoff {cutoff} lies outside the panel ({self.bins.first} to {self.bins.end})."
-            raise UsageError(msg)
-        return end
-
-    def check_categories(self, categories: str | Iterable[str]) -> list[str]:
-        """Give the categories as a list, if the panel holds them all.
-
-        Raises
-        ------
-        UsageError
-            If one is unknown.
-        """
-        wanted = [categories] if isinstance(categories, str) else list(categories)
-        for name in wanted:
-            if name not in self.categories:
-                msg = (
-                    f"the panel holds no category {name!r}.{nearest(name, self.categories)} "
-                    f"It holds {list(self.categories)}."
-                )
-                raise UsageError(msg)
-        return wanted
-
-    def records(self, categories: str | Iterable[str]) -> Records:
-        """Records of some categories, those outside the grid included (cell −1)."""
-        numbers = sorted(self.categories.index(name) for name in self.check_categories(categories))
-        parts = [slice(self._starts[n], self._starts[n + 1]) for n in numbers]
-        columns = [
-            np.concatenate(
-                [np.asarray(self._arrays[name][part]) for part in parts] or [np.empty(0, np.int32)]
-            )
-            for name in ("bin", "cell", "known", "count")
-        ]
-        return Records(*(column.astype(np.int32, copy=False) for column in columns))
-
-    def counts(
-        self, categories: str | Iterable[str], begin: int = 0, end: int | None = None
-    ) -> NDArray[np.int32]:
-        """Counts inside the grid as a dense array, shape (end − begin, n_cells); categories are summed."""
-        end = self.n_bins if end is None else end
-        found = self.records(categories)
-        found = found.where((found.cell >= 0) & (found.bin >= begin) & (found.bin < end))
-        flat = (found.bin.astype(np.int64) - begin) * self.n_cells + found.cell
-        dense = np.bincount(flat, weights=found.count, minlength=(end - begin) * self.n_cells)
-        return dense.astype(np.int32).reshape(end - begin, self.n_cells)
-
-    def outside(self, categories: str | Iterable[str], begin: int, end: int) -> int:
-        """Incidents recorded outside the grid from bin `begin` up to bin `end`."""
-        found = self.records(categories)
-        mask = (found.cell == OUTSIDE) & (found.bin >= begin) & (found.bin < end)
-        return int(found.count[mask].sum())
-
-    def trainable(self, *, besides: str) -> list[str]:
-        """Categories that may serve as context features of another one: citizen or sensor origin.
-
-        A category whose name says that its records follow enforcement never may, whatever its origin.
-        """
-        return [
-            name
-            for name in self.categories
-            if name != besides and self.origins[name] in {"citizen", "sensor"} and not is_enforcement(name)
-        ]
+    # ------------------------------------------------------------------ showing
 
     def to_frame(self) -> pd.DataFrame:
         """Non-zero counts: ``category, time_bin, cell, count`` (cells as in files; outside is ``""``)."""
@@ -346,6 +241,8 @@ class Panel:
         state.update(np.ascontiguousarray(self.grid.cells).tobytes())
         for name in COLUMNS:
             state.update(np.ascontiguousarray(self._arrays[name], dtype=np.int32).tobytes())
+        for name in COLUMNS if self.n_moved else ():
+            state.update(np.ascontiguousarray(self._moved[name]).tobytes())
         return state.hexdigest()
 
     def _header(self) -> dict[str, Any]:
@@ -382,14 +279,12 @@ class Panel:
 
     def save(self, path: str | Path) -> Path:
         """Write the panel as a folder of arrays and one JSON, which `open` maps into memory."""
+        arrays = {name: np.asarray(values, dtype=np.int32) for name, values in self._arrays.items()}
+        if self.n_moved:
+            arrays |= {f"moved_{name}": values for name, values in self._moved.items()}
+        header = self._header() | {"digest": self.digest(), "moved": self.n_moved}
         folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in COLUMNS:
-            np.save(folder / f"{name}.npy", np.ascontiguousarray(self._arrays[name], dtype=np.int32))
-        np.save(folder / "keys.npy", self._keys)
-        np.save(folder / "cells.npy", self.grid.cells)
-        text = json.dumps(self._header() | {"digest": self.digest()}, indent=1)
-        (folder / "panel.json").write_text(text, encoding="utf-8")
+        write_panel(folder, header, arrays | {"keys": self._keys, "cells": self.grid.cells})
         return folder
 
     @classmethod
@@ -401,28 +296,15 @@ class Panel:
         BundleError
             If a part is missing, or the format is unknown.
         """
-        folder = Path(path)
-        try:
-            header = json.loads((folder / "panel.json").read_text(encoding="utf-8"))
-            if header["format"] != FORMAT:
-                msg = f"{folder}: panel format {header['format']} is unknown to this version ({FORMAT})."
-                raise BundleError(msg)
-            arrays = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in COLUMNS
-            }
-            keys = np.load(folder / "keys.npy", mmap_mode="r", allow_pickle=False)
-            cells = np.load(folder / "cells.npy", allow_pickle=False)
-        except (OSError, ValueError, KeyError) as error:
-            msg = f"{folder} is not a complete saved panel: {error}."
-            raise BundleError(msg) from error
-        grid = open_grid(header["grid"], cells)
-        bins = TimeBins.from_dict(header["bins"])
+        header, arrays = read_panel(Path(path))
+        moved = {name: arrays[f"moved_{name}"] for name in COLUMNS} if header.get("moved") else None
         return cls(
-            grid,
-            bins,
+            open_grid(header["grid"], arrays["cells"]),
+            TimeBins.from_dict(header["bins"]),
             header["categories"],
             header["origins"],
             arrays,
-            keys=keys,
+            moved=moved,
+            keys=arrays["keys"],
             outside_bins=header["outside_bins"],
         )

@@ -269,7 +269,7 @@ def test_query_and_address_go_together(rows: pd.DataFrame, tmp_path: Path) -> No
 
 
 def run_smoke(source: dict[str, str], output: Path) -> dict[str, bytes]:
-    """Run a small configuration without a model; give the bytes of its forecasts."""
+    """Run a small configuration with boosted trees; give the bytes of its forecasts and trees."""
     from tranquillite_ml.config import RunConfig
     from tranquillite_ml.pipeline import run
 
@@ -278,13 +278,13 @@ def run_smoke(source: dict[str, str], output: Path) -> dict[str, bytes]:
         "name": "smoke",
         "incidents": {**source, "tz": PARIS, "columns": columns, "categories": {"damage": ["damage"]}},
         "forecast": {"period": 7},
-        "model": {"kind": "none"},
+        "model": {"kind": "lightgbm", "params": {"n_estimators": 30}},
         "backtest": {"folds": 3, "every": "7D"},
         "calibration": {"window": "28D", "strata": "none"},
         "output": str(output),
     }
     done = run(RunConfig.from_dict(config), track=False)
-    names = ("forecasts.parquet", "forecast.parquet", "forecast.csv")
+    names = ("forecasts.parquet", "forecast.parquet", "forecast.csv", "model/text_0.txt")
     return {name: (Path(done["run_dir"]) / name).read_bytes() for name in names}
 
 

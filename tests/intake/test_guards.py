@@ -1,11 +1,10 @@
-"""Repeats, pile-ups and placeholder times, worked by hand."""
+"""Repeats and pile-ups, worked by hand."""
 
 import numpy as np
 
 from tranquillite_ml.intake.guards import (
     near_repeats,
     pile_ups,
-    placeholder_times,
     repeats_of_previous,
 )
 
@@ -41,18 +40,3 @@ def test_a_pile_up_is_reported_with_its_size() -> None:
 
 def test_a_few_coordinates_of_equal_weight_are_no_pile_up() -> None:
     assert pile_ups(np.repeat([43.0, 43.1], 500), np.full(1000, 5.4)) is None
-
-
-def test_placeholder_times_stand_out_from_their_neighbours() -> None:
-    # Ten rows a minute all day, 100 at 00:01; a hundred at 12:00, where 11:00 and 13:00 have ten.
-    per_minute = np.full(1440, 10)
-    per_minute[[1, 720]] = 100
-    wall = np.repeat(np.arange(1440), per_minute) * MINUTE
-    found = {problem.what: problem.n for problem in placeholder_times(wall)}
-    assert found == {"placeholder time 00:01": 100, "placeholder time 12:00": 100}
-
-
-def test_even_times_and_dates_only_have_no_placeholder() -> None:
-    assert placeholder_times(np.arange(1440) * MINUTE) == []
-    assert placeholder_times(np.arange(50) * 1440 * MINUTE) == []
-    assert placeholder_times(np.array([], dtype=np.int64)) == []

@@ -36,9 +36,10 @@ def find(found: dict[str, Any], config: RunConfig, work: Work) -> None:
     found |= _intake(config, incidents)
     with watch.stage("check"):
         found["context"] = [layer.summary() for layer in stages.load_context(config).values()]
-        stages.make_features(config)
         bins = TimeBins.covering(incidents, freq=config.time.freq)
+        found["problems"] += _unplaced(incidents, bins)
         target = stages.make_target(config)
+        found["features"] = len(stages.make_features(config).table(target, bins))
         folds = stages.make_splits(config).table(bins, target)
         found["folds"] = [
             {name: str(value) if name != "fold" else int(value) for name, value in row.items()}
@@ -64,6 +65,21 @@ def _intake(config: RunConfig, incidents: Incidents) -> dict[str, Any]:
         ],
         "categories": {name: row | {"target": name in targets} for name, row in told["categories"].items()},
     }
+
+
+def _unplaced(incidents: Incidents, bins: TimeBins) -> list[dict[str, Any]]:
+    """What to know if bins shorter than a day hold records whose time of day is not known."""
+    from tranquillite_ml.intake.placeholders import at_placeholders
+
+    n = at_placeholders(incidents) if bins.hours < 24 else 0
+    if not n:
+        return []
+    advice = (
+        "Their time of day is taken as known. Set `incidents: {placeholder_times: spread}` (features see them"
+        " anywhere in the day) or quarantine, or use bins of a day."
+    )
+    what = f"placeholder times in bins of {bins.freq}"
+    return [{"what": what, "n": n, "share": n / len(incidents), "advice": advice}]
 
 
 def _grid(grid: HexGrid, incidents: Incidents) -> dict[str, Any]:
@@ -106,6 +122,7 @@ def print_check(found: Mapping[str, Any]) -> Iterator[str]:
         ("since", _span),
         ("folds", _folds),
         ("grid", _cells),
+        ("context", _layers),
     ):
         if found.get(part):
             yield ""
@@ -177,3 +194,32 @@ def _cells(found: Mapping[str, Any]) -> Iterator[str]:
         f"{number(grid['area_km2'], 1)} km²; "
         f"{grid['incidents_outside']:,} accepted incidents lie outside and count in every denominator"
     )
+
+
+def _layers(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "Context"
+    rows = []
+    for layer in found["context"]:
+        ends = [str(layer[name] or "")[:10] for name in ("since", "until")]
+        span = " to ".join(ends) if any(ends) else "always"
+        licences = {str(note.get("licence", "not stated")) for note in layer["sources"].values()}
+        told = "; ".join(sorted(licences))
+        rows.append(
+            [
+                layer["name"],
+                layer["kind"],
+                f"{layer['accepted']:,}",
+                span,
+                layer["known"],
+                told,
+                layer["digest"][:12],
+            ]
+        )
+    names = ("layer", "kind", "rows", "holds", "known", "licence", "sha256")
+    yield text_table(names, rows, left=2)
+    for layer in found["context"]:
+        for problem in layer["problems"]:
+            text = clean(f"{layer['name']}: {problem['what']} ({problem['n']:,} rows). {problem['advice']}")
+            yield textwrap.fill(
+                text, 110, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
+            )

@@ -56,6 +56,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("incident id", "id", "incident number", "case number", "unique key", "identifiant", "numero"),
         *("record id", "reference", "uid", "objectid", "fid"),
     ),
+    "occurred_from": ("occurred start", "date debut faits", "date debut des faits", "debut des faits"),
+    "occurred_to": ("occurred end", "date fin faits", "date fin des faits", "fin des faits"),
     "reported_at": (
         *("reported at", "reported on", "reported date", "reported", "report date", "date reported"),
         *("report datetime", "date signalement", "date declaration", "date enregistrement"),
@@ -119,6 +121,8 @@ def guess_columns(part: Part, given: Mapping[str, str]) -> Columns:
             _ask(found, ours, fitting)
         elif ours in REQUIRED:
             raise _not_found(ours, part)
+    if "occurred_to" in found.mapped and "occurred_from" not in found.mapped:
+        del found.mapped["occurred_to"]  # an end without a begin says nothing
     return found
 
 

@@ -21,10 +21,10 @@ from tranquillite_ml.config.sections import (
     GroupsConfig,
     IncidentsConfig,
     ModelConfig,
-    SimulateConfig,
-    TimeConfig,
     TrackingConfig,
 )
+from tranquillite_ml.config.simulated import SimulateConfig
+from tranquillite_ml.config.times import TimeConfig
 from tranquillite_ml.config.tuning import TuningConfig
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tranquillite_ml.config.sections import FilePath, Section, Text
+from tranquillite_ml.config.values import FilePath, Section, Text
 from tranquillite_ml.config.words import shown
 
 LayerColumn = Literal["valid_from", "valid_to", "known_at", "issued_at", "lat", "lng", "type", "attendance"]

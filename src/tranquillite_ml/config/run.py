@@ -25,20 +25,17 @@ from tranquillite_ml.config.sections import (
     CalibrationConfig,
     FeatureConfig,
     FeatureList,
-    FilePath,
     ForecastConfig,
     GovernanceConfig,
     GridConfig,
     IncidentsConfig,
     ModelConfig,
-    RunName,
-    Section,
-    Seed,
-    TimeConfig,
     TrackingConfig,
 )
 from tranquillite_ml.config.strict_yaml import ConfigSource, apply_overrides, parse_yaml, read_yaml, to_yaml
+from tranquillite_ml.config.times import TimeConfig
 from tranquillite_ml.config.tuning import TuningConfig
+from tranquillite_ml.config.values import FilePath, RunName, Section, Seed
 from tranquillite_ml.config.words import KeyProblem, explain_errors, flatten, redact, shown
 from tranquillite_ml.errors import ConfigError, nearest
 
@@ -103,6 +100,26 @@ class RunConfig(Section):
                     "governance file (governance: {path: governance.yaml})."
                 )
                 raise KeyProblem(("incidents", "categories", target), msg)
+        return self
+
+    @model_validator(mode="after")
+    def _layers_are_there(self) -> RunConfig:
+        section = self.incidents.simulate
+        simulated = {} if section is None else section.layers
+        where = ("incidents", "simulate")
+        for name in sorted(set(simulated) & set(self.context)):
+            raise KeyProblem((*where, "layers", name), "this is also a layer of `context`. Rename one.")
+        for name, entry in simulated.items():
+            spells = [other for other, layer in simulated.items() if layer.spells is not None]
+            if entry.issues is not None and entry.issues.of not in spells:
+                hint = nearest(entry.issues.of, spells)
+                msg = f"{shown(entry.issues.of)} is no simulated series of spells.{hint}"
+                raise KeyProblem((*where, "layers", name, "issues", "of"), msg)
+        there = [*simulated, *self.context]
+        for name, effect in ({} if section is None else section.effects).items():
+            if effect.layer not in there:
+                msg = f"{shown(effect.layer)} is no layer; there are {there}.{nearest(effect.layer, there)}"
+                raise KeyProblem((*where, "effects", name, "layer"), msg)
         return self
 
     @classmethod
@@ -214,7 +231,7 @@ def ready_configs() -> dict[str, Path]:
     Examples
     --------
     >>> sorted(ready_configs())
-    ['chicago', 'demo', 'houston', 'portland', 'smoke', 'stlouis', 'vancouver']
+    ['chicago', 'demo', 'houston', 'marseille', 'portland', 'smoke', 'stlouis', 'vancouver']
     """
     return {name: file for name, file in shipped_files().items() if name not in _NOT_RUNS}
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Annotated, Any, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     JsonValue,
     model_serializer,
     model_validator,
 )
 
+from tranquillite_ml.config.simulated import SimulateConfig
+from tranquillite_ml.config.times import IntervalConfig
+from tranquillite_ml.config.values import (
+    DayOrNone,
+    Days,
+    FilePath,
+    Number,
+    Resolution,
+    Section,
+    Text,
+    TimeZone,
+    sorted_keys,
+)
 from tranquillite_ml.config.words import KeyProblem, shown
 from tranquillite_ml.errors import check_in, nearest
 
@@ -55,51 +63,12 @@ ORIGINS: tuple[str, ...] = get_args(Origin)
 AGENT_ORIGINS = ("agent", "arrest", "fine", "inspection")
 """Origins whose records follow enforcement: never a target or a feature without a waiver."""
 
-Column = Literal["incident_id", "occurred_at", "reported_at", "lat", "lng", "category"]
+Column = Literal[
+    "incident_id", "occurred_at", "occurred_from", "occurred_to", "reported_at", "lat", "lng", "category"
+]
 
 DATABASES = ("postgresql", "sqlite")
 """Kinds of databases that incidents are read from."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DAYS = re.compile(r"([1-9]\d{0,4})D")
-_FREQ = re.compile(r"([1-9]\d{0,3})\s*(h|D)")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-def _check_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        msg = (
-            "expected 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or "
-            f"digit (it becomes part of a folder's name), got {shown(value)}."
-        )
-        raise ValueError(msg)
-    return value
-
-
-def _check_days(value: object) -> str:
-    if not isinstance(value, str) or not _DAYS.fullmatch(value):
-        msg = f"expected a number of days such as 28D, got {shown(value)}."
-        raise ValueError(msg)
-    return value
-
-
-def _check_freq(value: object) -> str:
-    match = _FREQ.fullmatch(value) if isinstance(value, str) else None
-    hours = 0 if match is None else int(match[1]) * (1 if match[2] == "h" else 24)
-    if not isinstance(value, str) or not hours or (24 % hours and hours % 24):
-        msg = f"expected hours that divide a day (1h, 8h, …) or days (1D, 7D), got {shown(value)}."
-        raise ValueError(msg)
-    return value
-
-
-def _check_tz(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        hint = nearest(value, available_timezones())
-        msg = f"expected a time zone such as Europe/Paris, got {shown(value)}.{hint}"
-        raise ValueError(msg) from error
-    return value
 
 
 def _check_kind(value: str) -> str:
@@ -118,26 +87,6 @@ def _check_source(value: str) -> str:
         msg = f"expected a file, a glob or a database's address, got {shown(value)}: {how}."
         raise ValueError(msg)
     return value
-
-
-def _check_path(value: str) -> str:
-    if "://" in value:
-        msg = "expected a file or folder of this machine, not an address."
-        raise ValueError(msg)
-    return value
-
-
-def _to_date(value: object) -> object:
-    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
-        return value
-    try:
-        found = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else None
-    except ValueError:
-        found = None
-    if found is None or not 1900 <= found.year < 2200:
-        msg = f"expected a date such as 2018-01-05, got {shown(value)}."
-        raise ValueError(msg)
-    return found
 
 
 def _to_values(value: object) -> object:
@@ -175,29 +124,9 @@ def _to_feature(value: object) -> object:
     return {"name": name, "params": params or {}}
 
 
-def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(value.items()))
-
-
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
-FilePath = Annotated[Text, AfterValidator(_check_path)]
 SourcePath = Annotated[Text, AfterValidator(_check_source)]
 Query = Annotated[str, Field(strict=True, min_length=1, max_length=20_000)]
-Days = Annotated[str, BeforeValidator(_check_days)]
-Day = Annotated[date, BeforeValidator(_to_date)]
-RunName = Annotated[Text, AfterValidator(_check_name)]
 BaselineName = Annotated[Text, AfterValidator(_check_baseline)]
-Number = Annotated[float, Field(strict=True, gt=0, le=1e6, allow_inf_nan=False)]
-Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1, description="seed of the run's random draws")]
-Resolution = Annotated[
-    int, Field(strict=True, ge=0, le=10, description="H3 resolution; finer than 10 could name a household")
-]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CategoryConfig(Section):
@@ -209,42 +138,20 @@ class CategoryConfig(Section):
     origin: Origin | None = Field(default=None, description="who makes the record")
 
 
-class SimulateConfig(Section):
-    """A simulated city instead of files; the arguments of ``simulate_city``."""
-
-    seed: Seed = 0
-    days: int = Field(default=730, strict=True, ge=1, le=36_500, description="length of the simulated record")
-    incidents_per_day: Number = 60.0
-    resolution: Resolution = 9
-    radius_km: Number | None = Field(default=None, description="from the harbour to the city limits")
-
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of ``simulate_city``; what is not stated keeps its default there.
-
-        Examples
-        --------
-        >>> SimulateConfig(days=100, incidents_per_day=20).arguments()
-        {'seed': 0, 'days': 100, 'incidents_per_day': 20.0, 'resolution': 9}
-        """
-        return self.model_dump(exclude_none=True)
-
-
 class IncidentsConfig(Section):
     """Where the recorded incidents are and how their columns and categories are read."""
 
     path: SourcePath | None = Field(default=None, description="a file, a glob or a database's address")
     query: Query | None = Field(default=None, description="one SELECT, if the path is a database's address")
     simulate: SimulateConfig | None = Field(default=None, description="a simulated city instead of a path")
-    tz: Annotated[Text, AfterValidator(_check_tz)] | None = Field(
-        default=None, description="the city's time zone"
-    )
+    tz: TimeZone | None = Field(default=None, description="the city's time zone")
     columns: dict[Column, Text] = Field(default={}, description="our name: the file's column")
     categories: Annotated[
         dict[Text, Annotated[CategoryConfig, BeforeValidator(_to_category)]],
         Field(min_length=1, description="what is forecast; all others are context"),
-        AfterValidator(_sorted_keys),
+        AfterValidator(sorted_keys),
     ]
-    origins: Annotated[dict[Text, Origin], AfterValidator(_sorted_keys)] = Field(
+    origins: Annotated[dict[Text, Origin], AfterValidator(sorted_keys)] = Field(
         default={}, description="category of the file: who makes such records"
     )
     where: dict[Text, Annotated[tuple[bool | int | float | str, ...], BeforeValidator(_to_values)]] = Field(
@@ -252,6 +159,10 @@ class IncidentsConfig(Section):
     )
     drop_columns: tuple[Text, ...] = Field(default=(), description="columns that are never loaded")
     time_format: Text | None = Field(default=None, description="such as %d/%m/%Y %H:%M")
+    interval: IntervalConfig = IntervalConfig()
+    placeholder_times: Literal["keep", "spread", "quarantine"] = Field(
+        default="keep", description="what happens to rows whose time of day stands for unknown"
+    )
     duplicates: Literal["flag", "drop", "keep"] = Field(
         default="keep", description="what happens to exact duplicates"
     )
@@ -314,12 +225,6 @@ class GridConfig(Section):
         return self
 
 
-class TimeConfig(Section):
-    """The length of a time bin, in local time."""
-
-    freq: Annotated[str, BeforeValidator(_check_freq)] = "1D"
-
-
 class ForecastConfig(Section):
     """How many bins make one forecast, and how many such periods ahead are forecast."""
 
@@ -340,7 +245,7 @@ class FeatureConfig(Section):
     """A feature block by name, with its parameters."""
 
     name: str
-    params: dict[str, JsonValue] = {}
+    params: dict[str, JsonValue] = Field(default={})
 
     @model_serializer
     def _short(self) -> str | dict[str, Any]:
@@ -386,7 +291,7 @@ class BacktestConfig(Section):
 
     folds: int = Field(default=13, strict=True, ge=1, le=1000, description="number of cutoffs")
     every: Days = "28D"
-    first_cutoff: Annotated[date | None, BeforeValidator(_to_date)] = None
+    first_cutoff: DayOrNone = None
     refit: Literal["never", "every_fold"] = Field(
         default="never", description="when the model is fitted anew"
     )

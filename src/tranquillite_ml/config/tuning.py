@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tranquillite_ml.config.sections import Days, Number, Section, Text
+from tranquillite_ml.config.values import Days, Number, Section, Text
 from tranquillite_ml.config.words import shown
 
 Choice = str | bool | int | float

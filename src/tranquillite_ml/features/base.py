@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from tranquillite_ml.errors import UsageError
+from tranquillite_ml.features.reporting import Trailing, correction
 from tranquillite_ml.features.sums import Known
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class View:
         """Sums of a group's records as they were known."""
         key = (self.category, group)
         if key not in self._known:
-            records = self.panel.records(self.categories(group))
+            records = self.panel.weighted(self.categories(group))
             self._known[key] = Known(records, self.panel.n_bins, self.panel.grid)
         return self._known[key]
 
@@ -192,18 +193,40 @@ class View:
             raise UsageError(msg)
         return View(self.panel, category, self.target, self.rows, self.horizons, shared=self._known)
 
-    def window(self, days: float, *, group: Group = "target", ring: int = 0) -> NDArray[Any]:
+    def window(
+        self, days: float, *, group: Group = "target", ring: int = 0, trailing: Trailing = "as_known"
+    ) -> NDArray[Any]:
         """Incidents of the last `days`, shape (n_rows, n_cells); scaled up where history is shorter."""
         width = self.bins.days(days)
         found = self.known(group).window(self.rows, width, ring)
         short = self.rows[: np.searchsorted(self.rows, width)]  # rows are ascending
         found[: len(short)] *= (width / np.maximum(short, 1)).astype(np.float32)[:, None]
+        return self._settled(found, group, trailing, self.rows - width, self.rows)
+
+    def decay(
+        self, days: float, *, group: Group = "target", ring: int = 0, trailing: Trailing = "as_known"
+    ) -> NDArray[Any]:
+        """Incidents weighted by exp(−age / days), over their total weight: a mean count per bin."""
+        ratio = self.decay_ratio(days)
+        found = self.known(group).decay(self.rows, ratio, ring)
+        found /= self.decay_weight(days).astype(np.float32)
+        if trailing != "as_known":
+            share = self.known(group).shares(self.bins.bins_per_day).decayed(self.rows, ratio)
+            found *= correction(share, trailing).astype(np.float32)[:, None]
         return found
 
-    def decay(self, days: float, *, group: Group = "target", ring: int = 0) -> NDArray[Any]:
-        """Incidents weighted by exp(−age / days), over their total weight: a mean count per bin."""
-        found = self.known(group).decay(self.rows, self.decay_ratio(days), ring)
-        found /= self.decay_weight(days).astype(np.float32)
+    def _settled(
+        self,
+        found: NDArray[Any],
+        group: Group,
+        trailing: Trailing,
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+    ) -> NDArray[Any]:
+        """Known counts of bins begin … end − 1, with what is usually not known yet dealt with."""
+        if trailing != "as_known":
+            share = self.known(group).shares(self.bins.bins_per_day).mean(self.rows, begin, end)
+            found *= correction(share, trailing).astype(np.float32)[:, None]
         return found
 
     def decay_ratio(self, days: float) -> float:
@@ -234,7 +257,15 @@ class View:
 
     def outcome(self) -> NDArray[Any]:
         """Final counts of each row's target period, shape (n_rows, n_cells). Never a feature."""
-        return self.known("target").total(self.period_begin, self.period_begin + self.target.period)
+        return self.recorded(self.period_begin, self.period_begin + self.target.period)
+
+    def recorded(self, begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[Any]:
+        """Final counts of bins begin … end − 1, as whole numbers, whenever known. Never a feature."""
+        known = self.known("target")
+        if self.panel.n_moved:
+            records = self.panel.records(self.category)
+            known = Known(records, self.panel.n_bins, self.panel.grid)
+        return known.total(begin, end)
 
 
 def _run(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tranquillite_ml.features.base import Column, FeatureBlock, Group, View
+from tranquillite_ml.features.reporting import SUFFIX, TOLD, Trailing, check_trailing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,8 @@ class Neighbourhood(FeatureBlock):
         Window lengths in days.
     others : bool, default True
         Also count all other categories of citizen and sensor origin together.
+    trailing : {"as_known", "exclude", "nowcast"}, default "as_known"
+        What windows do about late reports, as in `History`.
 
     Notes
     -----
@@ -34,17 +37,23 @@ class Neighbourhood(FeatureBlock):
     Examples
     --------
     >>> Neighbourhood(rings=2)
-    Neighbourhood(rings=2, windows=(7, 28, 91, 365), others=True)
+    Neighbourhood(rings=2, windows=(7, 28, 91, 365), others=True, trailing='as_known')
     """
 
     family = "neighbourhood"
 
     def __init__(
-        self, rings: int = 3, windows: tuple[float, ...] = (7, 28, 91, 365), *, others: bool = True
+        self,
+        rings: int = 3,
+        windows: tuple[float, ...] = (7, 28, 91, 365),
+        *,
+        others: bool = True,
+        trailing: Trailing = "as_known",
     ) -> None:
         self.rings = rings
         self.windows = tuple(windows)
         self.others = others
+        self.trailing = check_trailing(trailing)
 
     def _columns(self, bins: TimeBins) -> Iterator[tuple[Group, int, float]]:
         groups: list[Group] = ["target", "others"] if self.others else ["target"]
@@ -59,17 +68,17 @@ class Neighbourhood(FeatureBlock):
         del target
         for group, ring, days in self._columns(bins):
             source = "the category itself" if group == "target" else "all others of citizen or sensor origin"
-            name = f"{group}_ring{ring}_{days:g}d"
-            yield Column(name, self.family, "incidents per cell", source, "reported before the pseudo-cutoff")
+            name = f"{group}_ring{ring}_{days:g}d{SUFFIX[self.trailing]}"
+            yield Column(name, self.family, "incidents per cell", source, TOLD[self.trailing])
 
     def columns(self, view: View) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield name and values."""
         for group, ring, days in self._columns(view.bins):
-            name = f"{group}_ring{ring}_{days:g}d"
+            name = f"{group}_ring{ring}_{days:g}d{SUFFIX[self.trailing]}"
             if not view.has(group):
                 yield name, np.array([[np.nan]], dtype=np.float32)
                 continue
             size = np.asarray(view.panel.grid.ring(ring).sum(axis=1)).ravel()
-            found = view.window(days, group=group, ring=ring)
+            found = view.window(days, group=group, ring=ring, trailing=self.trailing)
             found *= (1 / np.maximum(size, 1)).astype(np.float32)
             yield name, found

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tranquillite_ml.features.reporting import KnownShare, shares_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,10 +39,13 @@ class Known:
         self.n_bins = n_bins
         self.grid = grid
         self.n_cells = grid.n_cells
+        # Uncertain times give real counts, whole multiples of 2⁻³⁰: float64 holds their sums exactly.
+        self.dtype = np.float64 if self.records.count.dtype == np.float64 else np.float32
         late = self.records.known > self.records.bin + 1
         self.late = self.records.where(late) if late.any() else None
         self.max_delay = int((self.late.known - self.late.bin - 1).max()) if self.late else 0
         self._cumulated: NDArray[Any] | None = None
+        self._shares: KnownShare | None = None
         self._last_ring: tuple[int, NDArray[Any]] | None = None
 
     # ------------------------------------------------------------------ primitives
@@ -50,8 +55,8 @@ class Known:
         """Records that occurred before each bin, shape (n_bins + 1, n_cells); exact below 2²⁴."""
         if self._cumulated is None:
             flat = (self.records.bin.astype(np.int64) + 1) * self.n_cells + self.records.cell
-            dense = np.zeros((self.n_bins + 1) * self.n_cells, dtype=np.float32)
-            np.add.at(dense, flat, self.records.count.astype(np.float32))
+            dense = np.zeros((self.n_bins + 1) * self.n_cells, dtype=self.dtype)
+            np.add.at(dense, flat, self.records.count.astype(self.dtype))
             self._cumulated = dense.reshape(self.n_bins + 1, self.n_cells)
             # Row upon row reads memory in order; `cumsum` along the first axis takes several times as long.
             for before, row in pairwise(self._cumulated):
@@ -68,21 +73,24 @@ class Known:
         if ring == 0:
             return self.cumulated
         if self._last_ring is None or self._last_ring[0] != ring:
-            self._last_ring = (ring, self.spread(self.cumulated, ring))
+            self._last_ring = (ring, self._spread(self.cumulated, ring))
         return self._last_ring[1]
 
     def spread(self, dense: NDArray[Any], ring: int) -> NDArray[Any]:
         """Sum of each cell's ring-k neighbours, for every row of a dense array."""
+        return dense if ring == 0 else self._spread(dense, ring).astype(np.float32, copy=False)
+
+    def _spread(self, dense: NDArray[Any], ring: int) -> NDArray[Any]:
         if ring == 0:
             return dense
         spread = self.grid.ring(ring) @ np.ascontiguousarray(dense.T)
-        return np.ascontiguousarray(spread.T, dtype=np.float32)
+        return np.ascontiguousarray(spread.T, dtype=self.dtype)
 
     def pending(
         self, rows: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
     ) -> NDArray[Any]:
         """Records of bins begin … end − 1 not yet known at each row, shape (n_rows, n_cells)."""
-        out = np.zeros((len(rows), self.n_cells), dtype=np.float32)
+        out = np.zeros((len(rows), self.n_cells), dtype=self.dtype)
         if self.late is None:
             return out
         late = self.late
@@ -97,7 +105,13 @@ class Known:
         flat = row[hit] * self.n_cells + late.cell[which][hit]
         weights = late.count[which][hit]
         dense = np.bincount(flat, weights=weights, minlength=out.size)
-        return dense.astype(np.float32).reshape(out.shape)
+        return dense.astype(self.dtype).reshape(out.shape)
+
+    def shares(self, bins_per_day: float) -> KnownShare:
+        """How much of each age is usually known, made once."""
+        if self._shares is None:
+            self._shares = shares_of(self.records, self.n_bins, bins_per_day)
+        return self._shares
 
     # ------------------------------------------------------------------ what blocks ask for
 
@@ -113,10 +127,10 @@ class Known:
         source = self.cumulated if few else self._ring_sums(ring)
         found = _difference(source, begin, end)
         if few and ring:
-            found = self.spread(found, ring)
+            found = self._spread(found, ring)
         if self.late is not None and (end > rows - self.max_delay).any():
-            found -= self.spread(self.pending(rows, begin, end), ring)
-        return found
+            found -= self._spread(self.pending(rows, begin, end), ring)
+        return found.astype(np.float32, copy=False)  # rounded once, from a sum that is exact
 
     def window(self, rows: NDArray[np.int64], width: int, ring: int = 0) -> NDArray[Any]:
         """Records of the last `width` bins as known at each row, shape (n_rows, n_cells)."""

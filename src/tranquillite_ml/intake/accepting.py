@@ -11,7 +11,7 @@ import pandas as pd
 
 from tranquillite_ml.errors import DataWarning, InputDataError
 from tranquillite_ml.intake import guards
-from tranquillite_ml.intake.canonical import build_table, counts_by, instants_us, name_rows
+from tranquillite_ml.intake.canonical import INTERVAL, build_table, counts_by, instants_us, name_rows
 from tranquillite_ml.intake.guards import Problem, Rejection
 from tranquillite_ml.intake.times import TimePrecision, as_text, time_precision
 
@@ -42,6 +42,7 @@ _ADVICE = {
         "The earliest record of each was kept: an update, or an identifier used twice?"
     ),
     "reported before it occurred": "One of the two times is wrong.",
+    "interval ends before it begins": "Are `occurred_from` and `occurred_to` swapped?",
 }
 
 
@@ -82,6 +83,7 @@ def accept(reading: Reading, duplicates: str) -> Accepted:
     table, order = build_table(
         ids=ids,
         occurred_at=reading.occurred.instants[rows],
+        interval=reading.uncertain.of(rows),
         reported_at=reading.reported.instants[rows] if "reported_at" in reading.table else None,
         place=(reading.lat[rows], reading.lng[rows]),
         category=(reading.category[rows], reading.names),
@@ -118,14 +120,16 @@ def _content(table: pd.DataFrame) -> dict[str, NDArray[Any]]:
         "lat": table["lat"].to_numpy(),
         "lng": table["lng"].to_numpy(),
     }
-    if "reported_at" in table:
-        content["reported_at"] = instants_us(table["reported_at"])
+    for name in (*INTERVAL, "reported_at"):
+        if name in table:
+            content[name] = instants_us(table[name])
     return content
 
 
 def _repeats(table: pd.DataFrame) -> NDArray[np.bool_]:
     content = _content(table)
-    return guards.repeats_of_previous([content[name] for name in ("occurred_at", "category", "lat", "lng")])
+    content.pop("reported_at", None)
+    return guards.repeats_of_previous(list(content.values()))
 
 
 def _refuse_reused_ids(
@@ -177,8 +181,6 @@ def _note_records(
     n = len(table)
     advice = "These local times came twice when the clocks went back; they are taken as the first of the two."
     reading.note("ambiguous time (clock change)", int(reading.occurred.ambiguous[rows].sum()), advice, of=n)
-    wall = reading.occurred.wall[rows]
-    reading.problems.extend(guards.placeholder_times(instants_us(wall)))
     if precision == "date":
         reading.note(
             "times are dates only", n, "Use bins of a day or longer; finer panels are refused.", of=n

@@ -16,7 +16,8 @@ from tranquillite_ml.intake.times import as_text, parse_times
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COLUMNS = ("incident_id", "occurred_at", "reported_at", "lat", "lng", "category", "duplicate")
+INTERVAL = ("occurred_from", "occurred_to")
+COLUMNS = ("incident_id", "occurred_at", *INTERVAL, "reported_at", "lat", "lng", "category", "duplicate")
 
 
 def canonical_order(keys: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
@@ -55,7 +56,7 @@ def instants_us(instants: Any) -> NDArray[np.int64]:
 def content_digest(table: pd.DataFrame, tz: str, ids_given: NDArray[np.bool_]) -> str:
     """SHA-256 of a canonical table, the same on every platform; made-up identifiers do not count."""
     digest = hashlib.sha256(f"tranquillite_ml incidents 1\n{tz}\n{len(table)}\n".encode())
-    for name in ("occurred_at", "reported_at"):
+    for name in ("occurred_at", "reported_at", *INTERVAL):
         if name in table:
             digest.update(name.encode() + instants_us(table[name]).astype("<i8").tobytes())
     for name in ("lat", "lng"):
@@ -75,6 +76,7 @@ def build_table(
     *,
     ids: NDArray[np.object_],
     occurred_at: pd.DatetimeIndex,
+    interval: tuple[pd.DatetimeIndex, pd.DatetimeIndex] | None = None,
     reported_at: pd.DatetimeIndex | None,
     place: tuple[NDArray[np.float64], NDArray[np.float64]],
     category: tuple[NDArray[np.int64], Sequence[str]],
@@ -87,6 +89,8 @@ def build_table(
         Identifiers, None where there is none.
     occurred_at, reported_at : DatetimeIndex
         Instants in the local time zone.
+    interval : pair of DatetimeIndex, optional
+        Begin and end of uncertain times, NaT where a time is certain.
     place : tuple of array
         Latitude and longitude in degrees.
     category : tuple
@@ -105,15 +109,26 @@ def build_table(
     keys.append(np.where(ids == None, "", ids))  # noqa: E711 — compares element by element
     if reported_at is not None:
         keys.append(instants_us(reported_at))
+    spans = [] if interval is None else list(zip(INTERVAL, interval, strict=True))
+    keys += [instants_us(times) for _, times in spans]
     order = canonical_order(keys)
     present, new_codes = np.unique(codes[order], return_inverse=True)
     columns: dict[str, Any] = {"incident_id": ids[order], "occurred_at": occurred_at[order]}
+    columns |= {name: times[order] for name, times in spans}
     if reported_at is not None:
         columns["reported_at"] = reported_at[order]
     columns |= {"lat": lat[order], "lng": lng[order]}
     kinds = pd.Index([names[number] for number in present], dtype="str" if len(present) else object)
     columns["category"] = pd.Categorical.from_codes(new_codes.reshape(-1), categories=kinds)
     return pd.DataFrame(columns), order
+
+
+def known_since(table: pd.DataFrame) -> pd.Series[Any]:
+    """When each record became known: reported; else when its interval was over; else when it occurred."""
+    since = table["occurred_at"]
+    for name in ("occurred_to", "reported_at"):
+        since = table[name].fillna(since) if name in table else since
+    return since
 
 
 def name_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
@@ -152,6 +167,7 @@ def check_table(table: pd.DataFrame, tz: str) -> tuple[pd.DataFrame, pd.Datetime
         raise InputDataError(msg)
     occurred = _instants(table["occurred_at"], tz, "occurred_at", complete=True)
     reported = _instants(table["reported_at"], tz, "reported_at") if "reported_at" in table else None
+    interval = _interval(table, tz, occurred, reported)
     lat, lng = (table[name].to_numpy(dtype=np.float64) for name in ("lat", "lng"))
     if not (np.isfinite(lat) & np.isfinite(lng) & (np.abs(lat) <= 90) & (np.abs(lng) <= 180)).all():
         msg = "the table has rows without a place: lat must lie in −90…90 and lng in −180…180."
@@ -167,6 +183,7 @@ def check_table(table: pd.DataFrame, tz: str) -> tuple[pd.DataFrame, pd.Datetime
     built, order = build_table(
         ids=ids,
         occurred_at=occurred,
+        interval=interval,
         reported_at=reported,
         place=(lat, lng),
         category=(codes, names.tolist()),
@@ -182,6 +199,36 @@ def _instants(values: pd.Series[Any], tz: str, name: str, *, complete: bool = Fa
         msg = f"{int(lost.sum())} rows lack a {name} that exists in {tz} (first: row {first})."
         raise InputDataError(msg)
     return parsed.instants
+
+
+def _interval(
+    table: pd.DataFrame, tz: str, occurred: pd.DatetimeIndex, reported: pd.DatetimeIndex | None
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex] | None:
+    """Begin and end of a ready-made table's uncertain times.
+
+    Raises
+    ------
+    InputDataError
+        If one is there without the other, or they do not lie as begin ≤ occurred_at ≤ end ≤ reported_at.
+    """
+    there = [name for name in INTERVAL if name in table]
+    if not there:
+        return None
+    if len(there) == 1:
+        msg = f"the table has {there[0]} alone: intervals need both {INTERVAL[0]} and {INTERVAL[1]}."
+        raise InputDataError(msg)
+    begin, end = (_instants(table[name], tz, name) for name in INTERVAL)
+    wrong = begin.isna() != end.isna()
+    wrong |= (begin >= end) | (occurred < begin) | (occurred > end)
+    wrong |= np.zeros(len(end), dtype=bool) if reported is None else np.asarray(reported < end)
+    if wrong.any():
+        first = int(np.argmax(wrong)) + 1
+        msg = (
+            f"{int(wrong.sum())} rows have an impossible interval (first: row {first}); expected "
+            "occurred_from ≤ occurred_at ≤ occurred_to ≤ reported_at, with some length, or neither end."
+        )
+        raise InputDataError(msg)
+    return None if begin.isna().all() else (begin, end)
 
 
 def counts_by(values: pd.Series[Any]) -> Mapping[str, int]:

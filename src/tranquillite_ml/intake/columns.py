@@ -12,7 +12,7 @@ ORIGINS = ("citizen", "sensor", "agent", "arrest", "fine", "inspection", "unknow
 """Who made a record. Agent, arrest, fine and inspection records follow enforcement."""
 
 REQUIRED = ("occurred_at", "lat", "lng", "category")
-OPTIONAL = ("incident_id", "reported_at")
+OPTIONAL = ("incident_id", "occurred_from", "occurred_to", "reported_at")
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "occurred_at": (
@@ -35,6 +35,8 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
             "date fait",
         ),
     ),
+    "occurred_from": (),
+    "occurred_to": (),
     "lat": ("latitude", "y lat"),
     "lng": ("longitude", "lon", "long", "x lon"),
     "category": ("categorie", "type", "incident type", "primary type", "offense", "offence", "nature"),
@@ -93,10 +95,14 @@ def resolve_columns(
             theirs = ours
         else:
             theirs = _alias(ours, there, file) if columns is None else None
-            if theirs is None and ours in REQUIRED:
+            begun = ours == "occurred_at" and "occurred_from" in found
+            if theirs is None and ours in REQUIRED and not begun:
                 raise _missing(ours, ours, there, file)
         if theirs is not None:
             found[ours] = theirs
+    if "occurred_to" in found and "occurred_from" not in found:
+        msg = f"{file}: columns names occurred_to, the end of intervals, but not their begin, occurred_from."
+        raise UsageError(msg)
     if geometry and ("lat" in found) != ("lng" in found):
         msg = f"{file}: columns names only one of lat and lng; name both, or none to use the file's geometry."
         raise UsageError(msg)

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from tranquillite_ml.config.words import redact
 from tranquillite_ml.errors import BundleError, DataWarning, UsageError, check_in
 from tranquillite_ml.intake.accepting import all_problems
 from tranquillite_ml.intake.canonical import instants_us
@@ -22,6 +23,7 @@ from tranquillite_ml.intake.context_files import read_layer
 from tranquillite_ml.intake.context_rows import settle_rows
 from tranquillite_ml.intake.context_rules import KINDS, Kind
 from tranquillite_ml.intake.incidents import PROBLEM_COLUMNS, Funnel
+from tranquillite_ml.intake.notes import read_note
 from tranquillite_ml.timebins import check_timezone
 
 Made = TypeVar("Made")
@@ -45,6 +47,11 @@ class Context:
         Columns of numbers.
     issued : bool
         Whether its values are forecasts, each known since it was issued.
+    known : str
+        What said when rows were known: a rule, such as ``6h after end``, or ``column known_at``.
+    sources : dict of str to dict
+        Each file read, and what its note says (`fetch` writes it): ``licence, attribution, address,
+        fetched_at``.
     quarantine, funnel, problems
         As for `Incidents`.
     tz : str
@@ -70,6 +77,8 @@ class Context:
     table: pd.DataFrame
     numbers: tuple[str, ...]
     issued: bool
+    known: str
+    sources: Mapping[str, Mapping[str, str]]
     quarantine: pd.DataFrame
     funnel: Funnel
     problems: pd.DataFrame
@@ -168,8 +177,11 @@ class Context:
     def summary(self) -> dict[str, Any]:
         """Plain values (for JSON) that say what the layer holds and what is wrong with it."""
         head = {"name": self.name, "kind": self.kind, "values": list(self.numbers), "issued": self.issued}
+        ends = {"since": self.table["valid_from"].min(), "until": self.table["valid_to"].max()}
+        span = {name: None if pd.isna(moment) else moment.isoformat() for name, moment in ends.items()}
+        told = {"known": self.known, "sources": {file: dict(note) for file, note in self.sources.items()}}
         rest = {"problems": self.problems.to_dict(orient="records"), "digest": self.digest}
-        return head | asdict(self.funnel) | rest
+        return head | asdict(self.funnel) | span | told | rest
 
     def __repr__(self) -> str:
         when = self.table["valid_from"].dropna()
@@ -283,6 +295,8 @@ def read_context(
         table=rows.table,
         numbers=tuple(rows.numbers),
         issued=rows.issued,
+        known=rows.known,
+        sources={str(redact(file)): read_note(file) for file in layer.raw.files},
         quarantine=quarantine,
         funnel=Funnel(n_read, n_read - n_refused - rows.n_repeats, n_refused, rows.n_repeats),
         problems=problems.astype({"n": "int64", "share": "float64"}),

@@ -38,6 +38,7 @@ class Rows:
     table: pd.DataFrame
     numbers: list[str]
     issued: bool
+    known: str
     n_repeats: int
     reading: Reading
 
@@ -80,7 +81,10 @@ def settle_rows(layer: Layer, kind: Kind, tz: str, known: str | None, time_forma
     if layer.ignored:
         told = "They are neither numbers nor named in `columns`, and were not kept."
         reading.note(f"columns left aside: {', '.join(layer.ignored[:5])}", reading.n_read, told)
-    return Rows(_ordered(kept, values), values, issued, int(repeats.sum()), reading)
+    told = " or else ".join(
+        [*(["column known_at"] if "known_at" in given else []), *([] if rule is None else [rule.text])]
+    )
+    return Rows(_ordered(kept, values), values, issued, told, int(repeats.sum()), reading)
 
 
 def _refuse_empty(reading: Reading, n: int) -> None:

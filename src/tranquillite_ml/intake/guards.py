@@ -1,7 +1,7 @@
-"""Guards on incidents: repeats, pile-ups, placeholder times. Pure functions.
+"""Guards on incidents: repeats and pile-ups. Pure functions.
 
-Guards on coordinates are in `places`, on times in `times`, on person-level columns in `persons`; names of
-enforcement-driven categories are in the room `governance`.
+Guards on coordinates are in `places`, on times in `times`, `intervals` and `placeholders`, on person-level
+columns in `persons`; names of enforcement-driven categories are in the room `governance`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MINUTE = 60_000_000  # microseconds
-_DAY = 24 * 60 * _MINUTE
 
 
 class Rejection(NamedTuple):
@@ -111,41 +110,3 @@ def pile_ups(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> Problem | No
     )
     n = int(counts[piled].sum())
     return Problem("pile-up on one coordinate", n, n / len(lat), advice)
-
-
-_PLACEHOLDERS = {  # time of day in minutes → neighbours it should resemble; whole hours resemble whole hours
-    "00:00": (0, (23 * 60, 60)),
-    "00:01": (1, (2, 3, 4, 23 * 60 + 59)),
-    "12:00": (12 * 60, (11 * 60, 13 * 60)),
-}
-
-
-def placeholder_times(wall_us: NDArray[np.int64]) -> list[Problem]:
-    """Times of day that stand for "unknown": 00:00, 00:01, 12:00 with many more rows than their neighbours.
-
-    A time is reported when it holds at least 1.5 times the mean of its neighbours, by more than five standard
-    errors. Its rows are kept: only the time of day is doubtful, not the day.
-
-    Parameters
-    ----------
-    wall_us : array of int
-        Local wall-clock times, microseconds since 1970-01-01 00:00 local.
-    """
-    found: list[Problem] = []
-    n_rows = len(wall_us)
-    if n_rows == 0:
-        return found
-    minute_of_day = (wall_us % _DAY) // _MINUTE
-    counts = np.bincount(minute_of_day, minlength=1440)
-    if counts[0] == n_rows:  # dates only: nothing to compare with
-        return found
-    for name, (minute, neighbours) in _PLACEHOLDERS.items():
-        usual = float(np.mean([counts[other] for other in neighbours]))
-        n = int(counts[minute])
-        if n > 1.5 * usual and n - usual > 5 * np.sqrt(usual + 1):
-            advice = (
-                f"about {usual:.0f} rows are expected from the neighbouring times; the rest probably stands "
-                "for 'time unknown'. Prefer bins of a day or more, or read hour-of-day results with care."
-            )
-            found.append(Problem(f"placeholder time {name}", n, n / n_rows, advice))
-    return found

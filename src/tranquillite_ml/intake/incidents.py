@@ -6,19 +6,15 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import UsageError, check_in, nearest
-from tranquillite_ml.intake.accepting import accept, all_problems, warn_of_lost_places
-from tranquillite_ml.intake.canonical import check_table, content_digest, counts_by, name_rows
+from tranquillite_ml.errors import UsageError, nearest
+from tranquillite_ml.intake.canonical import check_table, content_digest, counts_by, known_since, name_rows
 from tranquillite_ml.intake.columns import settle_origins
-from tranquillite_ml.intake.places import area_bounds
-from tranquillite_ml.intake.reading import QUARANTINE_COLUMNS, Reading
-from tranquillite_ml.intake.sources import read_raw
+from tranquillite_ml.intake.reading import QUARANTINE_COLUMNS
 from tranquillite_ml.intake.times import TimePrecision, time_precision
 from tranquillite_ml.timebins import check_timezone
 
@@ -66,7 +62,9 @@ class Incidents:
     table : DataFrame
         ``incident_id`` (str), ``occurred_at`` and, if given, ``reported_at`` (datetime64[us, tz]), ``lat``,
         ``lng`` (float64, degrees, WGS 84), ``category`` (categorical, sorted); ``duplicate`` (bool) too with
-        ``duplicates="flag"``. Sorted by occurred_at, category, lat, lng, incident_id.
+        ``duplicates="flag"``; where times are intervals, ``occurred_from`` and ``occurred_to``, the half-open
+        interval in which an incident lies, NaT where its time is certain. Sorted by occurred_at, category,
+        lat, lng, incident_id.
     quarantine : DataFrame
         ``file, row, column, reason, value`` of each row refused; `row` counts the file's data rows from 1.
     funnel : Funnel
@@ -107,8 +105,8 @@ class Incidents:
         Parameters
         ----------
         table : DataFrame
-            ``occurred_at, lat, lng, category`` and optionally ``incident_id, reported_at``. Times without
-            time zone are local times of `tz`.
+            ``occurred_at, lat, lng, category`` and optionally ``incident_id, reported_at, occurred_from,
+            occurred_to``. Times without time zone are local times of `tz`.
         tz : str
             IANA time zone.
         origins : mapping of str to str, optional
@@ -176,12 +174,10 @@ class Incidents:
         Parameters
         ----------
         moment : Timestamp
-            With a time zone. What was reported exactly then is known.
+            With a time zone. What was reported exactly then is known. Without report, a record is known when
+            it occurred, and one whose time is an interval when that is over.
         """
-        since = self.table["occurred_at"]
-        if "reported_at" in self.table:
-            since = self.table["reported_at"].fillna(since)
-        known = (since <= moment) & (self.table["occurred_at"] < moment)
+        known = (known_since(self.table) <= moment) & (self.table["occurred_at"] < moment)
         return self._kept(known.to_numpy(dtype=bool))
 
     def _kept(self, keep: NDArray[np.bool_]) -> Incidents:
@@ -209,6 +205,7 @@ class Incidents:
             "until": when.max().isoformat() if len(when) else None,
             "tz": self.tz,
             "time_precision": self.time_precision,
+            "intervals": int(self.table["occurred_from"].count()) if "occurred_from" in self.table else 0,
             "categories": {name: {"n": n, "origin": self.origins[name]} for name, n in counts.items()},
             "quarantine": dict(counts_by(self.quarantine["reason"])),
             "problems": self.problems.to_dict(orient="records"),
@@ -238,139 +235,3 @@ class Incidents:
             f"<table><tr><th>category</th><th>recorded incidents</th><th>origin</th></tr>{kinds}</table>"
             f"<table><tr><th>to know</th><th>rows</th><th>share</th><th>advice</th></tr>{rows(told)}</table>"
         )
-
-
-def read_incidents(
-    source: str | Path | Sequence[str | Path] | pd.DataFrame,
-    *,
-    tz: str | None = None,
-    query: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    categories: Mapping[str, Any] | None = None,
-    origins: Mapping[str, str] | None = None,
-    duplicates: Literal["keep", "flag", "drop"] = "keep",
-    drop_columns: Sequence[str] = (),
-    study_area: Any = None,
-    time_format: str | None = None,
-    where: Mapping[str, Any] | None = None,
-    now: str | pd.Timestamp | None = None,
-    require_listed: bool = True,
-) -> Incidents:
-    """Read recorded incidents; every row is accepted, quarantined with a reason, or a duplicate.
-
-    Nothing is repaired or guessed: a row that cannot be used is set aside with its file, number and reason,
-    and a file that as a whole cannot be right (swapped coordinates, unreadable times, columns about persons)
-    stops the reading with an error that says how to mend it.
-
-    Parameters
-    ----------
-    source : path, glob, list of these, DataFrame, GeoDataFrame, or a database's address
-        CSV, Parquet, GeoParquet, GeoJSON or another vector file; or a SQLAlchemy URL of PostgreSQL or SQLite.
-        Only the columns needed are loaded.
-    tz : str
-        IANA time zone of the city, such as ``"Europe/Paris"``. Required.
-    query : str, optional
-        One SELECT, with the address of a database; it runs in a read-only transaction.
-    columns : mapping of str to str, optional
-        Our name → the file's column, for ``occurred_at, lat, lng, category`` and optionally ``incident_id,
-        reported_at``. Without it our names and common others are found, if unambiguous. A geometry of points
-        gives lat and lng when no column is named for them. ``reported_at`` may hold months (``200901``): then
-        the record was known when the month ended.
-    categories : mapping, optional
-        Target → list of the file's categories, or ``{"from": [...], "origin": "citizen"}``. Categories not
-        listed keep their name.
-    origins : mapping of str to str, optional
-        Category → citizen, sensor, agent, arrest, fine, inspection or unknown. Undeclared, a category is of
-        unknown origin, or of agent origin if its name is that of enforcement (drugs, stops, …).
-    duplicates : {"keep", "flag", "drop"}, default "keep"
-        What to do with rows that repeat time, place and category: count them only, mark them in a column
-        ``duplicate``, or drop all but the first.
-    drop_columns : sequence of str
-        Columns of the file that are never loaded.
-    study_area : GeoDataFrame, geometry or path, optional
-        Rows outside its bounding box, grown by 10 %, are quarantined. Without it, stray points are: farther
-        from the median place than 100 km and than 20 times the median distance to it.
-    time_format : str, optional
-        Format of the times as in `datetime.strptime`; without it they must be ISO 8601.
-    where : mapping, optional
-        Column of the file → value or list of values to keep; other rows are quarantined as filtered.
-    now : str or Timestamp, optional
-        Later times are quarantined as being in the future; the present when not given.
-    require_listed : bool, default True
-        Whether every name listed in `categories` must occur; False for a small file of new records.
-
-    Raises
-    ------
-    UsageError
-        If an argument cannot be used.
-    InputDataError
-        If the source cannot be read, lacks a column, holds no usable row, or is wrong as a whole.
-    PersonLevelDataError
-        If a column describes persons and is not in `drop_columns`.
-
-    Warns
-    -----
-    DataWarning
-        If more than 20 % of the rows have no usable place.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame(
-    ...     {
-    ...         "occurred_at": ["2024-05-01 22:10", "2024-05-02 23:40", "2024-03-31 02:30"],
-    ...         "lat": [43.30, 43.31, 43.30],
-    ...         "lng": [5.40, 5.39, 5.41],
-    ...         "category": ["noise", "dumping", "noise"],
-    ...     }
-    ... )
-    >>> incidents = read_incidents(rows, tz="Europe/Paris", origins={"noise": "citizen"})
-    >>> incidents.funnel
-    Funnel(read=3, accepted=2, quarantined=1, duplicate=0)
-    >>> incidents.quarantine[["row", "column", "reason"]].values.tolist()
-    [[3, 'occurred_at', 'time does not exist (clock change)']]
-    >>> incidents.origins
-    {'dumping': 'unknown', 'noise': 'citizen'}
-    """
-    zone = _check_tz(tz)
-    check_in(duplicates, ["keep", "flag", "drop"], "duplicates")
-    raw = read_raw(source, query=query, columns=columns, drop_columns=drop_columns, where=list(where or {}))
-    reading = Reading(raw, zone)
-    reading.keep_where(where or {})
-    reading.check_places(None if study_area is None else area_bounds(study_area))
-    reading.check_times(time_format, _moment(now, zone))
-    reading.check_categories(categories, origins, require_listed=require_listed)
-    accepted = accept(reading, duplicates)
-    quarantine = reading.quarantine()
-    warn_of_lost_places(quarantine, reading.n_read)
-    present = [str(name) for name in accepted.table["category"].cat.categories]
-    problems = pd.DataFrame(
-        [asdict(problem) for problem in all_problems(reading)], columns=list(PROBLEM_COLUMNS)
-    )
-    return Incidents(
-        table=accepted.table,
-        quarantine=quarantine,
-        funnel=Funnel(reading.n_read, len(accepted.table), len(quarantine), accepted.n_dropped),
-        problems=problems.astype({"n": "int64", "share": "float64"}),
-        origins={name: reading.origins[name] for name in present},
-        tz=zone,
-        time_precision=accepted.time_precision,
-        ids_given=accepted.ids_given,
-    )
-
-
-def _check_tz(tz: str | None) -> str:
-    if tz is None:
-        msg = (
-            "tz is required: files hold local wall-clock times, and without a time zone neither the start of "
-            "a day nor the hours lost and doubled by clock changes are known. Give an IANA name, such as "
-            "tz='Europe/Paris'."
-        )
-        raise UsageError(msg)
-    return check_timezone(tz)
-
-
-def _moment(now: str | pd.Timestamp | None, tz: str) -> pd.Timestamp:
-    if now is None:
-        return pd.Timestamp.now(tz="UTC")
-    moment = pd.Timestamp(now)
-    return moment.tz_localize(tz) if moment.tz is None else moment

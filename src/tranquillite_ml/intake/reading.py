@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,19 @@ import pandas as pd
 
 from tranquillite_ml.errors import InputDataError
 from tranquillite_ml.intake import times
+from tranquillite_ml.intake.canonical import instants_us
 from tranquillite_ml.intake.columns import map_categories, settle_origins
 from tranquillite_ml.intake.guards import Problem, Rejection
+from tranquillite_ml.intake.intervals import (
+    TimeRules,
+    certain,
+    first_given,
+    no_times,
+    read_intervals,
+    told_of,
+)
 from tranquillite_ml.intake.persons import describes_person
+from tranquillite_ml.intake.placeholders import find_placeholders, minutes_of_day
 from tranquillite_ml.intake.places import Bounds, as_degrees, place_rejections, zone_point
 from tranquillite_ml.intake.sources import WHERE, Raw
 
@@ -94,15 +105,50 @@ class Reading:
             self.reject([Rejection(column, f"{column} is not a number", wrong)], _shown(self.table[column]))
         self.reject(found, lambda rows: pd.Series(_pairs(self.lat[rows], self.lng[rows]), dtype=object))
 
-    def check_times(self, time_format: str | None, now: pd.Timestamp) -> None:
+    def check_times(self, time_format: str | None, now: pd.Timestamp, rules: TimeRules) -> None:
         """Read times and refuse the rows without a usable one."""
-        values = self.table["occurred_at"]
-        self.occurred = times.parse_times(values, self.tz, time_format)
-        times.refuse_unreadable(values, self.occurred, self._label("occurred_at"))
-        future = Rejection("occurred_at", "in the future", np.asarray(self.occurred.instants > now))
-        self.reject([*self.occurred.rejections("occurred_at"), future], _shown(values))
+        self.occurred = self._times("occurred_at", time_format)
+        found: list[Rejection] = []
+        self.uncertain = certain(len(self.table), self.tz)
+        column = "occurred_from" if "occurred_from" in self.table else "occurred_at"
+        values = self.table[column]
+        if column == "occurred_from":
+            begin, end = (self._times(name, time_format) for name in ("occurred_from", "occurred_to"))
+            self.uncertain, found = read_intervals(begin, end, rules.longest, now, self.tz)
+            self.occurred = first_given(begin, self.occurred)
+            values = values.where(~begin.missing, self.table.get("occurred_at", values))
+        future = Rejection(column, "in the future", np.asarray(self.occurred.instants > now))
+        self.reject([*self.occurred.rejections(column), future], _shown(values))
+        if found:
+            self.reject(found, _shown(self.table.get("occurred_to", values)))
+        self._check_placeholders(column, rules, values)
         if "reported_at" in self.table:
             self._check_reported(time_format, now)
+        instants = self.uncertain.moment(self.occurred.instants, rules.interval_target)
+        self.occurred = replace(self.occurred, instants=instants)
+
+    def _times(self, ours: str, time_format: str | None) -> times.ParsedTimes:
+        """One column of times, read; every time is missing if the column is not there."""
+        if ours not in self.table:
+            return no_times(len(self.table), self.tz)
+        values = self.table[ours]
+        found = times.parse_times(values, self.tz, time_format)
+        if not (found.missing.all() and "occurred_from" in self.table):
+            times.refuse_unreadable(values, found, self._label(ours))
+        return found
+
+    def _check_placeholders(self, column: str, rules: TimeRules, values: pd.Series[Any]) -> None:
+        """Find the times of day that stand for "unknown", and do what the policy says."""
+        rows = self.open & ~self.uncertain.given
+        minute = np.where(rows, minutes_of_day(instants_us(self.occurred.wall)), -1)
+        for found in find_placeholders(minute):
+            mask = minute == found.minute
+            told = told_of(found, rules.placeholder_times)
+            self.note(f"placeholder time {found.clock}", found.n, told, of=int(rows.sum()))
+            if rules.placeholder_times == "spread":
+                self.uncertain.spread(self.occurred.wall, mask, self.tz)
+            elif rules.placeholder_times == "quarantine":
+                self.reject([Rejection(column, f"placeholder time {found.clock}", mask)], _shown(values))
 
     def _check_reported(self, time_format: str | None, now: pd.Timestamp) -> None:
         values = self.table["reported_at"]
@@ -110,7 +156,7 @@ class Reading:
         missing, *others = self.reported.rejections("reported_at")
         if not missing.mask.all():
             times.refuse_unreadable(values, self.reported, self._label("reported_at"))
-        early = np.asarray(self.reported.instants < self.occurred.instants)
+        early = np.asarray(self.reported.instants < self.uncertain.earliest(self.occurred.instants))
         found = [
             *(Rejection(column, reason, mask & ~missing.mask) for column, reason, mask in others),
             Rejection("reported_at", "in the future", np.asarray(begin > now)),
@@ -119,6 +165,9 @@ class Reading:
         self.reject(found, _shown(values))
         advice = "These rows count as known when they occurred, which may be too early."
         self.note("reported_at missing", int((missing.mask & self.open).sum()), advice)
+        cut = self.uncertain.cut(self.reported.instants) & self.open
+        advice = "What is reported has occurred: these intervals end with the report."
+        self.note("interval ends after its report", int(cut.sum()), advice)
 
     def check_categories(
         self, categories: Mapping[str, Any] | None, origins: Mapping[str, str] | None, *, require_listed: bool

@@ -314,7 +314,12 @@ def _months(values: pd.Series[Any]) -> NDArray[np.datetime64] | None:
 
 
 def _at_start_of(wall: pd.DatetimeIndex, tz: str, values: pd.Series[Any]) -> ParsedTimes:
-    """Times moved to the start of a day; the day starts when the clock does."""
-    instants = wall.tz_localize(tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")
+    """Times moved to the start of a day."""
+    instants = start_of_days(wall, tz)
     nothing = np.zeros(len(wall), dtype=bool)
     return ParsedTimes(instants, wall, values.isna().to_numpy(), nothing, nothing)
+
+
+def start_of_days(wall: pd.DatetimeIndex, tz: str) -> pd.DatetimeIndex:
+    """Instants at which days start: where midnight does not exist, when the clock does."""
+    return wall.tz_localize(tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")
