@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tranquillite_ml.features import FeatureSet
     from tranquillite_ml.forecasters import Forecaster
     from tranquillite_ml.forecasts import Forecasts
+    from tranquillite_ml.governance import Waiver
     from tranquillite_ml.hexgrid import HexGrid
     from tranquillite_ml.intake import Context, Incidents
     from tranquillite_ml.panel import Panel
@@ -51,15 +52,16 @@ def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Inciden
     """
     section = config.incidents
     if section.simulate is not None:
-        from tranquillite_ml.city import NOTICE, simulate_city
+        from tranquillite_ml.city import city_of
 
-        simulated = simulate_city(**section.simulate.arguments()).incidents
-        unknown = sorted(set(section.categories) - set(simulated.origins))
+        city = city_of(config)
+        origins = city.incidents.origins
+        unknown = sorted(set(section.categories) - set(origins))
         if unknown:
-            msg = f"the simulated city has no category {unknown}; it has {sorted(simulated.origins)}."
+            msg = f"the simulated city has no category {unknown}; it has {sorted(origins)}."
             raise InputDataError(msg)
-        check_use(config, simulated.origins)
-        return simulated, NOTICE
+        check_use(config, origins)
+        return city.incidents, city.notice
     from tranquillite_ml.intake import read_incidents
 
     check_use(config)
@@ -74,6 +76,9 @@ def load_incidents(config: RunConfig, *, complete: bool = True) -> tuple[Inciden
         drop_columns=section.drop_columns,
         study_area=config.grid.study_area,
         time_format=section.time_format,
+        interval_target=section.interval.target,
+        longest_interval=section.interval.longest,
+        placeholder_times=section.placeholder_times,
         where={name: list(values) for name, values in section.where.items()},
         require_listed=complete,
     )
@@ -120,7 +125,23 @@ def make_target(config: RunConfig) -> Target:
     from tranquillite_ml.target import Target
 
     names = sorted(config.incidents.categories)
-    return Target(names, period=config.forecast.period, horizons=config.forecast.horizons)
+    section = config.forecast
+    return Target(names, period=section.period, horizons=section.horizons, waivers=_waivers(config))
+
+
+def _waivers(config: RunConfig) -> list[Waiver]:
+    """Waivers of the files' categories, as waivers of the targets they are counted in."""
+    from tranquillite_ml.governance import load_governance
+
+    if config.governance is None:
+        return []
+    given = load_governance(config.governance.path, on=datetime.now(UTC).date()).waivers
+    return [
+        waiver.model_copy(update={"category": name})
+        for name, entry in config.incidents.categories.items()
+        for waiver in given
+        if waiver.category in (name, *entry.from_)
+    ]
 
 
 def make_splits(config: RunConfig) -> RollingOrigin:
@@ -164,11 +185,10 @@ def make_panel(config: RunConfig, incidents: Incidents) -> Panel:
 
 
 def load_context(config: RunConfig) -> dict[str, Context]:
-    """Read the layers of context that a configuration names, by name."""
-    from tranquillite_ml.city import TZ
-    from tranquillite_ml.intake.context_layers import read_layers
+    """Read the layers of context that a configuration names, and those it simulates, by name."""
+    from tranquillite_ml.city import layers_of
 
-    return read_layers(config, config.incidents.tz or TZ)
+    return layers_of(config)
 
 
 def input_digest(config: RunConfig, incidents: Incidents) -> str:

@@ -1,4 +1,4 @@
-"""What is planted in the simulated city: categories, their rhythms and delays, and multiplicative effects.
+"""The categories of the simulated city: where and when each arises, and how late it is reported.
 
 Every number here is invented. None is an estimate for a real city.
 """
@@ -17,6 +17,7 @@ from tranquillite_ml.city.process import SelfExcitingProcess, neighbour_table
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tranquillite_ml.city.effects import Planted
     from tranquillite_ml.city.layout import CityLayout
 
 
@@ -64,6 +65,9 @@ class CategoryLaw:
 RING_SHARES: Final = (0.6, 0.3, 0.1)
 """Shares of triggered incidents that fall in the same cell, one step away and two steps away."""
 
+BUILT: Final = 0.7
+"""Log-linear coefficient of the layer ``built`` of a given area, the same for all categories."""
+
 # New categories go last: each one's random stream is numbered by its place in this list.
 CATEGORY_LAWS: Final = (
     CategoryLaw("noise", "citizen", "resident line", 0.24, 23, 0.9, 196, 0.30, 0.30, 3, 1.5, 1.0, 0.5,
@@ -86,54 +90,6 @@ CATEGORY_LAWS: Final = (
                 {"docks": 1.5, "hills": 0.4}),
 )  # fmt: skip
 
-# Effect: zone, factors by category. The window of the same name says when (see `windows`).
-EFFECTS: Final[dict[str, tuple[str, dict[str, float]]]] = {
-    "weekend": ("everywhere", {
-        "noise": 1.5, "dumping": 1.15, "graffiti": 1.2, "obstructive_parking": 0.7, "street_occupation": 0.8,
-        "damage": 1.35, "burglary": 0.85, "theft": 1.1}),
-    "holiday": ("everywhere", {
-        "noise": 1.3, "dumping": 0.8, "obstructive_parking": 0.4, "street_occupation": 0.5, "burglary": 1.2,
-        "theft": 0.8}),
-    "business_hours": ("centre", {"obstructive_parking": 1.8, "street_occupation": 1.6, "theft": 1.5}),
-    "nightlife": ("nightlife", {
-        "noise": 3.0, "dumping": 1.4, "graffiti": 1.6, "obstructive_parking": 1.8, "damage": 2.5,
-        "theft": 2.2}),
-    "stadium_evening": ("stadium", {
-        "noise": 4.0, "dumping": 2.0, "obstructive_parking": 5.0, "street_occupation": 4.0, "damage": 3.0,
-        "theft": 3.5}),
-    "coast_summer": ("coast", {
-        "noise": 1.8, "dumping": 1.6, "obstructive_parking": 1.6, "street_occupation": 2.0, "theft": 1.7,
-        "fires": 2.0}),
-}  # fmt: skip
-
-
-def windows(hours: pd.DatetimeIndex, matches: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
-    """For each effect, whether it acts in each hour (local time), given the list of matches.
-
-    Weekend is Saturday and Sunday; business hours are 9 to 18 h from Monday to Friday; nightlife is 22 to 4 h
-    in the nights after Friday and Saturday; stadium evenings last from two hours before a match to two after
-    it; summer is June to August; holidays are the public ones of France.
-    """
-    import holidays
-
-    wall = hours.tz_localize(None)
-    playing = np.zeros(len(hours), dtype=bool)
-    for begin, end in zip(matches["start"], matches["end"], strict=True):
-        margin = pd.Timedelta(hours=2)
-        playing |= np.asarray((hours >= begin - margin) & (hours < end + margin))
-    years = range(wall[0].year, wall[-1].year + 1)
-    public = pd.DatetimeIndex(sorted(holidays.country_holidays("FR", years=years)))
-    weekday, hour, night = wall.day_of_week, wall.hour, (wall - pd.Timedelta(hours=4)).day_of_week
-    found = {
-        "weekend": weekday >= 5,
-        "holiday": wall.normalize().isin(public),
-        "business_hours": (weekday < 5) & (hour >= 9) & (hour < 18),
-        "nightlife": ((night == 4) | (night == 5)) & ((hour >= 22) | (hour < 4)),
-        "stadium_evening": playing,
-        "coast_summer": (wall.month >= 6) & (wall.month <= 8),
-    }
-    return {name: np.asarray(acts, dtype=bool) for name, acts in found.items()}
-
 
 def rhythm(law: CategoryLaw, wall: pd.DatetimeIndex) -> NDArray[np.float64]:
     """Daily and seasonal rhythm of a category, without its other effects; shape (n_hours,)."""
@@ -143,12 +99,9 @@ def rhythm(law: CategoryLaw, wall: pd.DatetimeIndex) -> NDArray[np.float64]:
 
 
 def profiles(
-    law: CategoryLaw,
-    wall: pd.DatetimeIndex,
-    zones: Mapping[str, NDArray[np.bool_]],
-    acting: Mapping[str, NDArray[np.bool_]],
+    law: CategoryLaw, wall: pd.DatetimeIndex, planted: Mapping[str, Planted]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Split the cells by the effects they are exposed to, and give each kind of cell its profile.
+    """Split the cells by the places they are exposed to, and give each kind of cell its profile.
 
     Returns
     -------
@@ -156,12 +109,15 @@ def profiles(
     profile : ndarray, shape (n_kinds, n_hours)
         Rhythm times the factors of all effects that act: effects multiply exactly where zones overlap.
     """
-    exposed = np.stack([zones[zone] for zone, _ in EFFECTS.values()], axis=1)
+    exposed = np.concatenate([effect.exposed for effect in planted.values()], axis=1)
     kinds, kind = np.unique(exposed, axis=0, return_inverse=True)
     profile = np.tile(rhythm(law, wall), (len(kinds), 1))
-    for column, (name, (_, factors)) in enumerate(EFFECTS.items()):
-        factor = np.where(acting[name], factors.get(law.name, 1.0), 1.0)
-        profile[kinds[:, column]] *= factor
+    column = 0
+    for effect in planted.values():
+        places = effect.exposed.shape[1]
+        acts = kinds[:, column : column + places] @ effect.acting
+        profile *= np.where(acts, effect.factors.get(law.name, 1.0), 1.0)
+        column += places
     return kind.reshape(-1).astype(np.int64), profile
 
 
@@ -174,7 +130,7 @@ def build_process(
     law: CategoryLaw,
     layout: CityLayout,
     hours: pd.DatetimeIndex,
-    acting: Mapping[str, NDArray[np.bool_]],
+    planted: Mapping[str, Planted],
     rng: np.random.Generator,
     *,
     shared: NDArray[np.float64],
@@ -188,8 +144,8 @@ def build_process(
     layout : CityLayout
     hours : DatetimeIndex
         Real hours, in local time.
-    acting : mapping of str to ndarray of bool
-        Hours in which each effect acts, see `windows`.
+    planted : mapping of str to Planted
+        See `plant`.
     rng : numpy Generator
     shared : ndarray, shape (n_cells,)
         Field that all categories share, see `smooth_field`.
@@ -202,7 +158,7 @@ def build_process(
         kind, profile = np.zeros(len(weight), dtype=np.int64), np.ones((1, len(wall)))
     else:
         weight = surface(law, layout, shared, rng)
-        kind, profile = profiles(law, wall, layout.zones, acting)
+        kind, profile = profiles(law, wall, planted)
     unscaled = 24 * float(np.bincount(kind, weight, minlength=len(profile)) @ profile.mean(axis=1))
     return SelfExcitingProcess(
         weight=weight * (law.share * per_day * (1 - law.offspring) / unscaled),
@@ -213,17 +169,6 @@ def build_process(
         offspring=law.offspring,
         decay_hours=law.decay_days * 24,
     )
-
-
-def effects_table(laws: Sequence[CategoryLaw]) -> pd.DataFrame:
-    """List the planted effects of these categories: ``effect, category, zone, factor``."""
-    rows = [
-        (effect, law.name, zone, 1.0 if law.flat else factors.get(law.name, 1.0))
-        for effect, (zone, factors) in EFFECTS.items()
-        for law in laws
-    ]
-    rows += [("season", law.name, "everywhere", float(np.exp(2 * law.year_swing))) for law in laws]
-    return pd.DataFrame(rows, columns=["effect", "category", "zone", "factor"])
 
 
 def categories_table(laws: Sequence[CategoryLaw]) -> pd.DataFrame:
@@ -249,10 +194,16 @@ def smooth_field(layout: CityLayout, rng: np.random.Generator) -> NDArray[np.flo
 def surface(
     law: CategoryLaw, layout: CityLayout, shared: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Spatial weights that sum to 1: land use, a smooth field shared by all, one of its own, gamma noise."""
+    """Spatial weights that sum to 1: land use, a smooth field shared by all, one of its own, gamma noise.
+
+    In a given area, also a level of each polygon, of standard deviation 0.4.
+    """
     log_weight = 0.5 * shared + 0.5 * smooth_field(layout, rng)
-    for layer, coefficient in law.land_use.items():
-        log_weight = log_weight + coefficient * layout.land_use[layer]
+    for layer, coefficient in ({"built": BUILT} | dict(law.land_use)).items():
+        if layer in layout.land_use:
+            log_weight = log_weight + coefficient * layout.land_use[layer]
+    if layout.polygon is not None:
+        log_weight = log_weight + 0.4 * rng.normal(size=layout.polygon.max() + 1)[layout.polygon]
     weight = np.exp(log_weight) * rng.gamma(3.0, 1 / 3.0, layout.grid.n_cells)
     return np.asarray(weight / weight.sum())
 
@@ -287,37 +238,5 @@ def report(
             "category": pd.Series([law.name] * len(hours), dtype="str"),
             "occurred_at": occurred,
             "reported_at": reported,
-        }
-    )
-
-
-def draw_matches(
-    hours: pd.DatetimeIndex, place: tuple[float, float], rng: np.random.Generator
-) -> pd.DataFrame:
-    """List match evenings: every other week from August to May, 21 to 23 h, at weekends or on a Wednesday.
-
-    Returns
-    -------
-    DataFrame
-        ``event, place, lat, lng, start, end, attendance, known_at``; attendance has no effect.
-    """
-    wall = hours.tz_localize(None)
-    first = (wall[0] - pd.Timedelta(days=int(wall[0].day_of_week))).normalize()
-    weeks = pd.date_range(first, wall[-1], freq="14D")
-    day = rng.choice([2, 5, 6], size=len(weeks), p=[0.2, 0.5, 0.3])
-    attendance = rng.integers(250, 650, size=len(weeks)) * 100
-    start = weeks + pd.to_timedelta(day, unit="D") + pd.Timedelta(hours=21)
-    played = ~start.month.isin([6, 7]) & (start >= wall[0]) & (start + pd.Timedelta(hours=4) <= wall[-1])
-    begin = start[played].as_unit("us").tz_localize(hours.tz)
-    return pd.DataFrame(
-        {
-            "event": [f"match {number}" for number in range(1, len(begin) + 1)],
-            "place": "stadium",
-            "lat": place[0],
-            "lng": place[1],
-            "start": begin,
-            "end": begin + pd.Timedelta(hours=2),
-            "attendance": attendance[played],
-            "known_at": begin - pd.Timedelta(days=28),
         }
     )

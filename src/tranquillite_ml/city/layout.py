@@ -71,7 +71,10 @@ class CityLayout:
     zones : dict of str to ndarray of bool, shape (n_cells,)
         Cells of ``centre``, ``nightlife``, ``stadium``, ``coast`` and ``everywhere``.
     land_use : dict of str to ndarray, shape (n_cells,)
-        Layers from 0 to 1: ``centre``, ``docks``, ``hills``, ``shore``.
+        Layers from 0 to 1: ``centre``, ``docks``, ``hills``, ``shore``; of a given area ``centre``, and
+        ``built``, which has no bounds.
+    polygon : ndarray of int64, shape (n_cells,), optional
+        Row of `districts` in which each cell lies, of a given area.
     """
 
     grid: HexGrid
@@ -80,6 +83,7 @@ class CityLayout:
     places: dict[str, tuple[float, float]]
     zones: dict[str, NDArray[np.bool_]]
     land_use: dict[str, NDArray[np.float64]]
+    polygon: NDArray[np.int64] | None = None
 
 
 def build_layout(resolution: int = 9, radius_km: float = 10.0) -> CityLayout:
