@@ -11,14 +11,24 @@ from tranquillite_ml.audit.groups import Groups
 from tranquillite_ml.evaluation import backtest
 from tranquillite_ml.forecasters import Count365, Forecaster
 from tranquillite_ml.forecasts import Forecasts
+from tranquillite_ml.governance import Waiver
 from tranquillite_ml.panel import Panel
 from tranquillite_ml.splits import RollingOrigin
 from tranquillite_ml.target import Target
 
 
 def forecasts_of(panel: Panel, category: str = "noise", *, folds: int = 2) -> Forecasts:
-    """A short backtest of a plain count."""
-    counted: Forecaster = Count365(Target(category, period=7), calibration_days=0)
+    """A short backtest of a plain count, of what agents record too, for an audit to find."""
+    held = Waiver(
+        category=category,
+        origin=panel.origins[category],
+        who="A. Martin, council",
+        when="2020-01-01",
+        why="a test",
+        until="2090-12-31",
+    )
+    target = Target(category, period=7, waivers=[held])
+    counted: Forecaster = Count365(target, calibration_days=0)
     return backtest([counted], panel, RollingOrigin(folds=folds, every="7D"))
 
 

@@ -236,14 +236,28 @@ def test_streaks_are_those_of_a_loop(flags, gaps):
     assert longest_streaks(np.array(flags)[:, None], follows)[0] == expected
 
 
+SEEN = {"forecast_sha256": "0" * 64, "period_start": "2026-03-02", "role": "duty", "action": "followed"}
+
+
 def test_a_cell_flagged_all_quarter_warns_and_fails_only_once_reviews_are_logged():
     seen = make_forecasts({"ours": np.tile(np.arange(20.0), (26, 1))}, np.ones((26, 20)))
     limits = covering(load_thresholds(), 0.05)
     check = C02.run(seen, Evidence(), limits)
     assert found(check, "selected_share").value == pytest.approx(1.0)
     assert check.status == "WARN"
-    assert C02.run(seen, Evidence(records={"decisions": [1]}), limits).status == "FAIL"
-    assert check.tables["cells"]["cell"].iloc[0] == format(int(cells_of(20)[19]), "x")
+    assert C02.run(seen, Evidence(records={"decisions": [SEEN]}), limits).status == "FAIL"
+    always = format(int(cells_of(20)[19]), "x")
+    assert check.tables["cells"]["cell"].iloc[0] == always
+    review = SEEN | {"cell": always, "reason": "the park is closed until May"}
+    for rows, value in (
+        ([review], 0.0),
+        ([review | {"action": "not seen"}], 1.0),
+        ([review | {"reason": ""}], 1.0),
+    ):
+        judged = C02.run(seen, Evidence(records={"decisions": rows}), limits)
+        assert found(judged, "selected_share").value == pytest.approx(value)
+        assert found(judged, "reviewed_cells").value == 1.0 - value
+    assert C02.run(seen, Evidence(records={"decisions": [review]}), limits).status == "PASS"
 
 
 def test_the_worst_quarter_counts_not_the_mean():

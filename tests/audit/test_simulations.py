@@ -13,7 +13,7 @@ from tranquillite_ml import RollingOrigin, SmoothedCount, Target, backtest
 from tranquillite_ml.audit.check import Check
 from tranquillite_ml.audit.evidence import Evidence
 from tranquillite_ml.audit.groups import Groups
-from tranquillite_ml.audit.simulations import DEFINITIONS, place_groups
+from tranquillite_ml.audit.simulations import DEFINITIONS, REFITTED, place_groups
 from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.governance import load_thresholds
 from tranquillite_ml.governance.thresholds import Thresholds
@@ -40,10 +40,10 @@ def thresholds() -> Thresholds:
     shorter = {
         "C08": {"urn_days": 300.0, "urn_runs": 40.0, "loop_weeks": 6.0, "discovery": (0.0, 0.2, 0.5)},
         "C09": {"weeks": 4.0},
-        "C10": {"draws": 20.0, "top_share": 0.1, "selection_band": (0.5, 2.0)},
+        "C10": {"draws": 20.0, "top_share": 0.1},
     }
     checks = {
-        name: check.model_copy(update={"settings": shorter.get(name, check.settings)})
+        name: check.model_copy(update={"settings": check.settings | shorter.get(name, {})})
         for name, check in values.checks.items()
     }
     return values.model_copy(update={"checks": checks})
@@ -55,6 +55,13 @@ def evidence(panel: Panel) -> Evidence:
     near = (row + column < 3).astype(float)
     groups = Groups.of_cells({"near": 100 * near, "far": 100 * (1 - near)}, panel.grid.cells)
     return Evidence(groups=groups, panel=panel)
+
+
+def settled(thresholds: Thresholds, check: str, **settings: object) -> Thresholds:
+    """The same thresholds with other settings of one check."""
+    one = thresholds.checks[check]
+    other = one.model_copy(update={"settings": one.settings | settings})
+    return thresholds.model_copy(update={"checks": thresholds.checks | {check: other}})
 
 
 def _run(name: str, forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Check:
@@ -112,9 +119,9 @@ def test_displacement_says_what_is_hypothetical_and_leaves_no_ratio_out(
     check = _run("C10", forecasts, evidence, thresholds)
     judged = [one for one in check.measurements if one.name == "displaced_share"]
     assert [one.group for one in judged] == [
-        "alike (hypothetical)",
-        "first reports least (hypothetical)",
-        "first reports most (hypothetical)",
+        "hypothetical · all report alike",
+        "hypothetical · the group that reports least · near",
+        "hypothetical · the group that reports most · near",
     ]
     assert all(0 <= one.lower <= one.value <= one.upper <= 1 and one.n == 20 for one in judged)
     left = [one for one in check.measurements if one.name == "unreported_selection_ratios"]
@@ -160,10 +167,53 @@ def test_the_deep_tier_keeps_its_steps_beside_the_run(
     model = SmoothedCount(Target("noise", period=7), calibration_days=0)
     deep = replace(evidence, deep=True, model=model, run=tmp_path / "runs" / "try-1")
     check = _run("C10", forecasts, deep, thresholds)
+    assert "20 draws of smoothed_count, weekly (surrogate) a scenario" in check.method
     assert "5 draws of smoothed_count a scenario" in check.method
-    kept = sorted((tmp_path / "runs" / "simulations" / "try-1").iterdir())
-    assert [path.name for path in kept] == ["underreporting-0"]
-    assert len(list(kept[0].glob("*.npy"))) == 16
+    [kept] = (tmp_path / "runs" / "simulations" / "try-1").iterdir()
+    assert kept.name.startswith("underreporting-")
+    assert len(list(kept.glob("*.npy"))) == 16
+    # The surrogate's figures are what they are without it; the model's stand beside them.
+    plain = _run("C10", forecasts, evidence, thresholds)
+    assert [one for one in check.measurements if one.subject is None] == list(plain.measurements)
+    own = [one for one in check.measurements if one.subject == REFITTED and one.name == "displaced_share"]
+    assert [one.n for one in own] == [5, 5, 5]
+    # Other settings are another simulation, and never a folder that is refused.
+    assert _run("C10", forecasts, replace(deep, seed=1), thresholds).status != "NOT_ASSESSABLE"
+    assert len(list((tmp_path / "runs" / "simulations" / "try-1").iterdir())) == 2
+
+
+def test_the_model_itself_lives_through_the_loops(
+    forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds
+) -> None:
+    model = SmoothedCount(Target("noise", period=7), calibration_days=0)
+    told: list[str] = []
+    deep = replace(evidence, deep=True, model=model, report=lambda what, *_: told.append(what))
+    quick = settled(thresholds, "C08", loop_weeks=3.0, deep_runs=5.0)
+    loop = _run("C08", forecasts, deep, quick)
+    own = [one for one in loop.measurements if one.subject == REFITTED]
+    assert {one.n for one in own} == {5}
+    assert {"amplification", "inflation", "inflation_guard_off"} <= {one.name for one in own}
+    assert list(loop.tables)[:2] == ["urns", "feedback"]  # figures draw the surrogate's
+    assert "places_refitted" in loop.tables
+    null = _run("C09", forecasts, deep, settled(quick, "C09", weeks=1.0))
+    ratios = {one.name: one for one in null.measurements if one.subject == REFITTED}
+    assert ratios["lock_in_ratio_guard_on"].value == 1
+    assert ratios["lock_in_ratio"].lower <= ratios["lock_in_ratio"].value <= ratios["lock_in_ratio"].upper
+    assert "2 weeks × 5 runs of smoothed_count, seed 0" in null.method
+    assert sum(what.startswith("budget:") for what in told) == 2
+
+
+def test_constants_of_the_loops_are_settings(
+    forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds
+) -> None:
+    none = _run("C08", forecasts, evidence, settled(thresholds, "C08", misfiled=0.0, runs=10.0))
+    named = {(one.name, one.group): one for one in none.measurements}
+    assert named["expected_share_change", "near"].value == 1  # with nothing misfiled it is the guard as meant
+    assert named["amplification", "near"].n == 10
+    few = _run("C08", forecasts, evidence, settled(thresholds, "C08", min_flags=1e9))
+    assert not [one for one in few.measurements if one.name.startswith("amplification")]
+    even = _run("C10", forecasts, evidence, settled(thresholds, "C10", hypothetical=(1.0, 1.0)))
+    assert {one.value for one in even.measurements if one.name == "displaced_share"} == {0.0}
 
 
 def test_groups_without_residents_are_left_out(panel: Panel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tranquillite_ml.audit.deep import prepare
 from tranquillite_ml.audit.evidence import Evidence
 from tranquillite_ml.governance.thresholds import CHECKS, load_thresholds
 
@@ -65,7 +66,7 @@ def audit(
     checks : collection of str, optional
         Ids of those to run; all if not given.
     report : callable, optional
-        Called with what is being done, checks done, and checks to do.
+        Called with what is being done, steps done, and steps to do; with the budget of a deep audit first.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def audit(
     known = definitions()
     chosen = [one for name, one in known.items() if checks is None or name in checks]
     limits = load_thresholds() if thresholds is None else thresholds
-    given = Evidence() if evidence is None else evidence
+    given = prepare(forecasts, Evidence() if evidence is None else evidence, limits, report)
     found = []
     for number, one in enumerate(chosen):
         if report is not None:

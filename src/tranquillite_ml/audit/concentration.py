@@ -12,6 +12,7 @@ from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.compared import NO_OUTCOME, city_support
 from tranquillite_ml.audit.definition import Finding
 from tranquillite_ml.audit.estimates import measure
+from tranquillite_ml.audit.reviews import reviewed_cells
 from tranquillite_ml.audit.selection import audited_slots, coverage_of
 from tranquillite_ml.evaluation.bootstrap import ratio
 
@@ -32,11 +33,13 @@ def concentration(forecasts: Forecasts, evidence: Evidence, thresholds: Threshol
 
     Gini and Lorenz of flagged hours over all cells, the share of the few most flagged cells, the longest
     streak and the share of cells never flagged. How much of a quarter a cell is flagged is judged only where
-    periods follow each other without a gap for so long.
+    periods follow each other without a gap for so long, and only of cells that no logged decision reviews.
     """
     found: list[Measurement] = []
     curves, listed, untold = [], [], []
     every = audited_slots(forecasts, thresholds)
+    logged = evidence.records.get("decisions")
+    reviewed = frozenset() if logged is None else reviewed_cells(logged)
     weeks, top = thresholds.setting("C02", "weeks"), thresholds.setting("C02", "top_share")
     for slots in every:
         blocks = Blocks.of(slots, parents_of(forecasts), thresholds.intervals, evidence.seed)
@@ -46,7 +49,9 @@ def concentration(forecasts: Forecasts, evidence: Evidence, thresholds: Threshol
         if share is None:
             untold.append(slots.category)
         else:
-            found.append(_relentlessness(slots, share, logged=evidence.has("decisions")))
+            unseen = ~np.isin(slots.forecasts.cell_names(), sorted(reviewed))
+            found.append(_relentlessness(slots, share[unseen], logged=logged is not None))
+            found.append(_reviewed(slots, unseen))
         curves.append(_curve(slots))
         listed.append(_most_flagged(slots, share))
     if not every:
@@ -159,12 +164,23 @@ def _plain(slots: Slots) -> list[Measurement]:
 def _relentlessness(slots: Slots, share: NDArray[np.float64], *, logged: bool) -> Measurement:
     return Measurement(
         "selected_share",
-        float(share.max()),
+        float(share.max(initial=0.0)),
         "share",
         n=len(slots.starts),
         unit_of_n="periods",
         category=slots.category,
         cap=None if logged else "WARN",
+    )
+
+
+def _reviewed(slots: Slots, unseen: NDArray[np.bool_]) -> Measurement:
+    return Measurement(
+        "reviewed_cells",
+        float((~unseen).sum()),
+        "cells",
+        n=len(unseen),
+        unit_of_n="cells",
+        category=slots.category,
     )
 
 

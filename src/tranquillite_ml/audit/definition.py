@@ -99,8 +99,10 @@ class Definition:
         missing = tuple(name for name in self.needs if not evidence.has(name))
         title = thresholds.checks[self.id].title
         if missing:
+            told = {name: evidence.absent.get(name, MISSING[name]) for name in missing}
             reason = {
-                language: "; ".join(MISSING[name][language] for name in missing) for language in ("en", "fr")
+                language: "; ".join(dict.fromkeys(one[language] for one in told.values()))
+                for language in ("en", "fr")
             }
             return Check(self.id, title, "NOT_ASSESSABLE", self.needs, missing, reason=reason)
         found = self.measure(forecasts, evidence, thresholds)

@@ -1,15 +1,16 @@
-"""C12 and C13: how much was learnt from doubtful records, and whether the present is like the past."""
+"""C13: whether the present is like the past that was learnt from."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.definition import Finding
+from tranquillite_ml.audit.selection import audited_slots
 from tranquillite_ml.explanation.contributions import feature_table, feature_values
 from tranquillite_ml.features import View
 from tranquillite_ml.forecasters.learned import LearnedForecaster
@@ -22,97 +23,43 @@ if TYPE_CHECKING:
     from tranquillite_ml.audit.evidence import Evidence
     from tranquillite_ml.audit.groups import Groups
     from tranquillite_ml.forecasts import Forecasts
-    from tranquillite_ml.governance.file import DirtyPeriod
     from tranquillite_ml.governance.thresholds import Thresholds
     from tranquillite_ml.panel import Panel
 
     Floats = NDArray[np.float64]
 
-WHOLE_CITY = frozenset({"city", "the whole city", "all", "ville", "toute la ville"})
-"""Areas of the register that mean every place."""
+DELAYS, LEVELS = "delay_shift", "cusum_p_value"
+LACKING: Mapping[str, Mapping[str, str]] = {
+    DELAYS: {
+        "en": "the records do not say when they were reported: a change of delays cannot be seen",
+        "fr": "les enregistrements ne disent pas quand ils ont été signalés : un changement de délai ne peut "
+        "pas être vu",
+    },
+    LEVELS: {
+        "en": "the backtest has too few periods to see whether the level of the forecasts changed",
+        "fr": "le test rétrospectif a trop peu de périodes pour voir si le niveau des prévisions a changé",
+    },
+}
+"""What to say where a comparison lacks its input."""
 
 _MOMENTS = 12
-_CURRENT_DAYS = 91
-
-
-# ---------------------------------------------------------------------- C12
-
-
-def doubtful_windows(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
-    """Measure the share of the records learnt from that the register calls doubtful (C12).
-
-    An area is a cell, a group of places, or the whole city; one that is none of these counts as the whole
-    city, so that a misspelling hides nothing. A model trained without these records is not tried.
-    """
-    del thresholds
-    if evidence.governance is None or evidence.panel is None:  # pragma: no cover
-        return Finding([])
-    register = evidence.governance.dirty_data
-    if register is None:
-        reason = {
-            "en": "the register of doubtful records is empty: [] would say that there are none",
-            "fr": "le registre des données douteuses est vide : [] dirait qu'il n'y en a pas",
-        }
-        return Finding([Measurement("missing_registers", 1.0, "registers")], reason=reason)
-    panel, groups = evidence.panel, evidence.groups
-    end = _training_end(evidence)
-    days = panel.bins.wall_edges[:end].normalize()
-    rows, measurements = [], [Measurement("missing_registers", 0.0, "registers", n=len(register))]
-    for category in (name for name in forecasts.categories if name in panel.categories):
-        counts = panel.counts(category, 0, end)
-        inside = np.zeros(counts.shape, dtype=bool)
-        for entry in register:
-            cells, known = _cells(entry, panel, None if groups is None else groups.on(panel.grid.cells))
-            when = (days >= pd.Timestamp(entry.period.start)) & (days <= pd.Timestamp(entry.period.end))
-            mine = np.asarray(when)[:, None] & cells
-            inside |= mine
-            period = f"{entry.period.start}/{entry.period.end}"
-            rows.append(
-                (category, period, entry.area, known, entry.reason, entry.source, int(counts[mine].sum()))
-            )
-        total = int(counts.sum())
-        share = float(counts[inside].sum() / total) if total else math.nan
-        measurements.append(Measurement("training_share", share, "share", n=total, category=category))
-    columns = ["category", "period", "area", "area_known", "reason", "source", "records"]
-    method = "Records of the forecast category up to the end of the training; overlapping windows count once."
-    return Finding(measurements, method, tables={"register": pd.DataFrame(rows, columns=columns)})
-
-
-def _training_end(evidence: Evidence) -> int:
-    """Bins that the model was trained on; all of them if that is not known."""
-    panel, model = evidence.panel, evidence.model
-    if panel is None:  # pragma: no cover - asked for by the callers
-        return 0
-    until = getattr(model, "fitted_until_", None)
-    return panel.n_bins if until is None else panel.index_at(pd.Timestamp(until).tz_localize(None))
-
-
-def _cells(entry: DirtyPeriod, panel: Panel, groups: Groups | None) -> tuple[NDArray[np.bool_], bool]:
-    """Cells of an area of the register, and whether the area is known."""
-    names = panel.grid.names()
-    area = entry.area.strip()
-    if area in names:
-        return np.asarray(names == area), True
-    if groups is not None and area in groups.buckets:
-        return np.asarray(groups.share[:, groups.buckets.index(area)] > 0), True
-    return np.ones(panel.n_cells, dtype=bool), area.lower() in WHOLE_CITY
-
-
-# ---------------------------------------------------------------------- C13
 
 
 def drift(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
-    """Compare the last quarter with the year before by the population stability index (C13).
+    """Compare the last quarter with the year before, and what was recorded with what was expected (C13).
 
     PSI = Σ (p − q) ln(p / q) over ten bins with the reference's quantiles as edges, for each feature that the
     model learnt from, for the counts to be forecast, and for how records spread over groups of places. The
-    calendar is left out: that the seasons change is no drift; times since a record end at a year.
+    calendar is left out: that the seasons change is no drift; times since a record end at a year. Delays of
+    reporting are compared by the largest distance of their distributions (Kolmogorov and Smirnov), and the
+    city's recorded over expected counts by `cusum`.
     """
     if evidence.panel is None:  # pragma: no cover - the definition asks for it
         return Finding([])
     panel = evidence.panel
     bins = int(thresholds.setting("C13", "quantile_bins"))
-    current = panel.n_bins - panel.bins.days(_CURRENT_DAYS)
+    days = int(thresholds.setting("C13", "current_days"))
+    current = panel.n_bins - panel.bins.days(days)
     first = current - panel.bins.days(365)
     if first < panel.bins.days(28):
         reason = {
@@ -120,18 +67,21 @@ def drift(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> F
             "fr": "moins de 16 mois de comptages : il n'y a pas d'année de référence",
         }
         return Finding([], reason=reason)
-    found: list[Measurement] = []
+    found: list[Measurement] = list(_of_levels(forecasts, thresholds))
+    longest = panel.bins.days(thresholds.setting("C13", "delay_days"))
     for category in (name for name in forecasts.categories if name in panel.categories):
         spans = ((first, current), (current, panel.n_bins))
         found += _of_features(evidence, category, spans, bins)
         found += _of_counts(panel, category, spans, bins)
         if evidence.groups is not None:
             found.append(_of_groups(panel, evidence.groups.on(panel.grid.cells), category, spans))
+        found.append(_of_delays(panel, category, spans, longest))
     method = (
-        f"Reference: the year before the last {_CURRENT_DAYS} days; current: those days. {bins} bins; half a "
-        "value is added to each, so that none is empty."
+        f"Reference: the year before the last {days} days; current: those days. {bins} bins; half a value is "
+        "added to each, so that none is empty. Delays: of records old enough to have been seen whatever "
+        f"their delay up to {thresholds.setting('C13', 'delay_days'):g} days. CUSUM: periods of the backtest."
     )
-    return Finding(found, method)
+    return Finding(found, method, _lacking(found))
 
 
 Spans = tuple[tuple[int, int], tuple[int, int]]
@@ -176,6 +126,87 @@ def _of_groups(panel: Panel, groups: Groups, category: str, spans: Spans) -> Mea
     return Measurement(
         "stability_index", value, "index", n=n, category=category, subject="records by group of places"
     )
+
+
+def _of_delays(panel: Panel, category: str, spans: Spans, longest: int) -> Measurement:
+    """Largest distance between the distributions of delays; NaN if no record says when it was reported."""
+    records = panel.records(category)
+    delay = np.minimum(records.known - records.bin - 1, longest)
+    # Both spans end where a record of the longest delay would have been seen.
+    samples = [
+        np.repeat(delay[mine], records.count[mine])
+        for begin, end in spans
+        for mine in [(records.bin >= begin - longest) & (records.bin < end - longest)]
+    ]
+    about: dict[str, Any] = {"n": len(samples[1]), "category": category}
+    told = all(len(sample) for sample in samples) and any(sample.any() for sample in samples)
+    return Measurement(DELAYS, largest_distance(*samples) if told else math.nan, "share", **about)
+
+
+def _of_levels(forecasts: Forecasts, thresholds: Thresholds) -> Iterator[Measurement]:
+    """Whether recorded over expected counts of the city changed during the backtest."""
+    least = int(thresholds.setting("C13", "cusum_periods"))
+    for slots in audited_slots(forecasts, thresholds):
+        seen, expected = slots.observed.sum(axis=1), slots.expected.sum(axis=1)
+        known = slots.counts and len(seen) >= least and bool((expected > 0).all())
+        value, p_value = cusum(seen, expected) if known else (math.nan, math.nan)
+        about: dict[str, Any] = {"n": len(seen), "unit_of_n": "periods", "category": slots.category}
+        yield Measurement(LEVELS, p_value, "probability", **about)
+        yield Measurement("cusum", value, "index", **about)
+
+
+def _lacking(found: list[Measurement]) -> dict[str, str]:
+    """What could not be compared, and why."""
+    absent = {one.name for one in found if math.isnan(one.value)}
+    told = [why for name, why in LACKING.items() if name in absent]
+    return {language: "; ".join(why[language] for why in told) for language in ("en", "fr")}
+
+
+def largest_distance(one: NDArray[Any], two: NDArray[Any]) -> float:
+    """Largest distance between two empirical distribution functions (Kolmogorov–Smirnov statistic).
+
+    Examples
+    --------
+    >>> largest_distance(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))  # at 0: 2/4 against 1/4
+    0.25
+    """
+    at = np.union1d(one, two)
+    shares = [np.searchsorted(np.sort(part), at, side="right") / len(part) for part in (one, two)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def cusum(observed: Floats, expected: Floats) -> tuple[float, float]:
+    """Largest excursion of the summed standardised residuals, and the p-value of a level that never changed.
+
+    Parameters
+    ----------
+    observed, expected : ndarray, shape (n,)
+        Counts of successive periods; expected ones above 0.
+
+    Notes
+    -----
+    With z = (O − E) / √E and s its standard deviation: max over t of |Σ (z − mean z)| / (s √n), which without
+    a change is distributed as the largest absolute value of a Brownian bridge: Kolmogorov's distribution
+    (Ploberger and Krämer 1992, doi:10.2307/2951597). A level that is off from beginning to end is not drift:
+    C03 measures it. With few periods the p-value is on the careful side: too large.
+
+    Examples
+    --------
+    >>> value, p_value = cusum(np.array([90.0, 110.0] * 6), np.full(12, 100.0))
+    >>> round(value, 3), bool(p_value > 0.99)  # 1 / √12 times 11/12 under the root
+    (0.276, True)
+    >>> risen = np.r_[np.full(6, 90.0), np.full(6, 130.0)] + np.tile([1.0, -1.0], 6)
+    >>> cusum(risen, np.full(12, 100.0))[1] < 0.05
+    True
+    """
+    from scipy.special import kolmogorov
+
+    z = (observed - expected) / np.sqrt(expected)
+    spread = float(z.std(ddof=1))
+    if spread == 0:
+        return 0.0, 1.0
+    value = float(np.abs(np.cumsum(z - z.mean())).max() / (spread * math.sqrt(len(z))))
+    return value, float(kolmogorov(value))
 
 
 def _index(

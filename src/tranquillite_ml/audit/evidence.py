@@ -49,6 +49,10 @@ class Evidence:
     seed : int, default 0
     deep : bool, default False
         Whether checks may take long: more resamples and refits of the real model.
+    report : callable, optional
+        Called with what is being done, steps done, and steps to do.
+    absent : mapping of str to mapping, optional
+        Why a kind of evidence is not there, by its name, in both languages, where more is known than that.
 
     Examples
     --------
@@ -69,6 +73,8 @@ class Evidence:
     records: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     deep: bool = False
+    report: Callable[[str, int, int], None] | None = None
+    absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Whether a kind of evidence, or one of the field's records, is there."""

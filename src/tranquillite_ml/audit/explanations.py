@@ -11,16 +11,21 @@ from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.decomposition import decomposition
 from tranquillite_ml.audit.definition import Definition, Finding
 from tranquillite_ml.audit.removal import removal
+from tranquillite_ml.audit.stability import moments
 from tranquillite_ml.errors import TranquilliteError
-from tranquillite_ml.explanation import Effort, explanation_quality
+from tranquillite_ml.explanation import Effort, explanation_quality, recover_planted_effects
+from tranquillite_ml.forecasters.learned import LearnedForecaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tranquillite_ml.audit.evidence import Evidence
     from tranquillite_ml.explanation import Explanation
+    from tranquillite_ml.features import FeatureSet
+    from tranquillite_ml.forecasters import Forecaster
     from tranquillite_ml.forecasts import Forecasts
     from tranquillite_ml.governance.thresholds import Thresholds
+    from tranquillite_ml.target import Target
 
 _NAMES = {
     "completeness": "completeness_error",
@@ -39,13 +44,20 @@ _NAMES = {
 """What `explanation_quality` calls a measure, and what the thresholds call it."""
 
 _UNITS = {"completeness_error": "relative", "control_p_value": "probability", "deletion_gain": "log rate"}
-_NEEDS_REFITS = (
-    "stability over seeds",
-    "stability over months",
-    "top three reasons",
-    "permuted labels",
-    "planted effects",
-)
+_RESTS_ON = {
+    "stability over seeds": "pairs of models",
+    "stability over months": "pairs of models",
+    "permuted labels": "models",
+    "planted effect": "incidents",
+}
+NEEDS_REFITS = {
+    "stability over seeds": "stabilité entre graines",
+    "stability over months": "stabilité d'un mois à l'autre",
+    "top three reasons": "trois premières raisons",
+    "permuted labels": "résultats permutés",
+    "planted effects": "effets plantés",
+}
+"""Measures that need other models, and their French names."""
 _WIDE = 2.3263478740408408  # standard normal quantile at 99 %: infidelity and continuity have 98 % intervals
 
 
@@ -68,15 +80,17 @@ def quality_of_explanations(forecasts: Forecasts, evidence: Evidence, thresholds
             **_models(evidence, thresholds),
         )
     except TranquilliteError as error:
-        return Finding(found, reason={"en": str(error), "fr": f"explication impossible : {error}"})
+        french = "le modèle n'a pas pu être expliqué ; l'erreur est citée dans la version anglaise"
+        return Finding(found, reason={"en": str(error), "fr": french})
     found += [one for row in table[table["n"] > 0].itertuples() for one in _measurements(row)]
     untried = [str(name) for name in table.loc[table["n"] == 0, "metric"]]
-    apart = [name for name in untried if name in _NEEDS_REFITS]
+    apart = [name for name in NEEDS_REFITS if name in untried]
     reason = {"en": "", "fr": ""}
     if apart:
         reason = {
             "en": f"not tried here, because they need the model to be trained again: {', '.join(apart)}",
-            "fr": f"non essayés ici, faute de réentraîner le modèle : {', '.join(apart)}",
+            "fr": "non essayés ici, faute de réentraîner le modèle : "
+            + ", ".join(NEEDS_REFITS[name] for name in apart),
         }
     method = (
         "Infidelity and continuity are ratios to a control; their p-value is read from the interval as if "
@@ -97,16 +111,23 @@ def _effort(evidence: Evidence, thresholds: Thresholds) -> Effort:
 def _models(evidence: Evidence, thresholds: Thresholds) -> dict[str, Any]:
     """Other models of the same kind, in a deep audit that can train them."""
     refit, panel, model = evidence.refit, evidence.panel, evidence.model
-    if not evidence.deep or refit is None or evidence.surrogate is not None or panel is None or model is None:
+    if not evidence.deep or refit is None or evidence.surrogate is not None or panel is None:
         return {}
-    from tranquillite_ml.explanation import fit_on_permuted_labels
+    if not isinstance(model, LearnedForecaster):
+        return {}
+    asked = {name: int(thresholds.setting("C15", name)) for name in ("seeds", "months", "permutations")}
+    seeds = asked["seeds"] if "random_state" in model.get_params(deep=False) else 0
+    end, first = panel.n_bins, evidence.seed + 1
+    params = model.get_params(deep=False)
 
-    seeds, months = (int(thresholds.setting("C15", name)) for name in ("seeds", "months"))
-    end, month = panel.n_bins, panel.bins.days(28)
+    def like(target: Target, features: FeatureSet) -> Forecaster:
+        return type(model)(**{**params, "target": target, "features": features})
+
     return {
-        "reseeded": [refit(panel, end, random_state=evidence.seed + 1 + k) for k in range(seeds)],
-        "successive": [refit(panel, end - (k + 1) * month) for k in range(months)],
-        "permuted": [fit_on_permuted_labels(model, panel, seed=evidence.seed)],
+        "reseeded": [refit(panel, end, random_state=first + k) for k in range(seeds)],
+        "successive": [refit(panel, at) for at in moments(panel, asked["months"])[1:]],
+        "permuted": [refit(panel, end, permuted=first + k) for k in range(asked["permutations"])],
+        "planted": recover_planted_effects(like, seed=evidence.seed),
     }
 
 
@@ -123,7 +144,8 @@ def _product(explanation: Explanation) -> Measurement:
 
 def _measurements(row: Any) -> Iterator[Measurement]:
     """One row of the table of measures as the thresholds name it."""
-    shared: dict[str, Any] = {"n": int(row.n), "unit_of_n": "place-periods", "subject": str(row.metric)}
+    unit = _RESTS_ON.get(str(row.metric).split(":", maxsplit=1)[0], "place-periods")
+    shared: dict[str, Any] = {"n": int(row.n), "unit_of_n": unit, "subject": str(row.metric)}
     ends = float(row.lower), float(row.upper)
     if str(row.metric).startswith("planted effect: "):
         yield Measurement("known_factor_error", abs(float(row.value) - 1), "relative", **shared)

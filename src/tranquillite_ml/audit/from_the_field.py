@@ -17,7 +17,8 @@ import pandas as pd
 
 from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.definition import Definition, Finding
-from tranquillite_ml.audit.drift import doubtful_windows, drift
+from tranquillite_ml.audit.doubtful import doubtful_windows
+from tranquillite_ml.audit.drift import drift
 from tranquillite_ml.errors import InputDataError, nearest
 from tranquillite_ml.governance import log
 
@@ -60,7 +61,8 @@ DECISIONS: Mapping[str, Field] = {
     "period_start": Field("day", "first day of the period"),
     "role": Field("text", "who saw it: a role, never a name"),
     "action": Field("text", "what was done", options=("followed", "overridden", "nothing", "not seen")),
-    "reason": Field("text", "why it was overridden", required=False),
+    "reason": Field("text", "why it was overridden, or what a review of a cell came to", required=False),
+    "cell": Field("text", "the cell it is about; empty: the whole forecast", required=False),
     "minutes_on_site": Field("number", "time spent there", required=False),
 }
 FRONTIER: Mapping[str, Field] = {

@@ -17,7 +17,6 @@ from tranquillite_ml.evaluation import leakage_canary
 from tranquillite_ml.explanation.contributions import feature_values
 from tranquillite_ml.features import View
 from tranquillite_ml.forecasters.learned import LearnedForecaster
-from tranquillite_ml.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from tranquillite_ml.forecasts import Forecasts
     from tranquillite_ml.governance.thresholds import Thresholds
     from tranquillite_ml.panel import Panel
+    from tranquillite_ml.target import Target
 
 POISONS = ("times 1000", "deleted", "made up")
 """What is done to every record that became known after a cutoff."""
@@ -172,8 +172,7 @@ def _retrained(model: Forecaster, panel: Panel, rng: np.random.Generator) -> lis
     given: dict[str, Any] = {}
     if isinstance(model, LearnedForecaster):
         # All categories are trained in the same way: one is enough.
-        whole = model.target
-        given["target"] = Target(whole.categories[0], period=whole.period, horizons=whole.horizons)
+        given["target"] = model.target.only(model.target.categories[0])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -23,8 +24,6 @@ from tranquillite_ml.limits import LIMITS_IN_BRIEF, shows_limits
 from tranquillite_ml.runfolder import INTAKE, SUMMARY, package_digest, run_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tranquillite_ml.audit.evidence import Evidence
     from tranquillite_ml.forecasts import Forecasts
     from tranquillite_ml.governance.thresholds import Thresholds
@@ -35,6 +34,33 @@ _LARGEST = 20_000_000
 
 
 # ---------------------------------------------------------------------- C20
+
+
+THINGS: Mapping[str, str] = {
+    "inputs": "données lues",
+    "configuration": "configuration",
+    "package": "paquet",
+    "model": "modèle",
+    "files of the run": "fichiers de l'exécution",
+    "backtest": "test rétrospectif",
+    "last forecast, made again": "dernière prévision, refaite",
+    "thresholds": "seuils",
+    "audited forecasts": "prévisions auditées",
+}
+"""What must be identified, in French."""
+PROBLEMS: Mapping[str, str] = {
+    "none has an outcome": "aucune n'a de résultat",
+    "no digest was written": "aucune empreinte n'a été écrite",
+    "what is here is not what the run was made from": "ce qui est là n'est pas ce dont l'exécution est issue",
+    "the run was made by another package than the one that is installed": "l'exécution vient d'un autre "
+    "paquet que celui qui est installé",
+    "there is no forecasts.parquet": "il n'y a pas de forecasts.parquet",
+    "there is no forecast.parquet": "il n'y a pas de forecast.parquet",
+    "it differs from the one that was written": "elle diffère de celle qui a été écrite",
+}
+"""What can be wrong, in French."""
+CHANGED = "ce qui est là a changé ou ne peut plus être relu"
+"""What to say of any other problem."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +219,9 @@ def _json(path: Path) -> dict[str, Any]:
 def _why(wrong: list[_Item]) -> dict[str, str]:
     if not wrong:
         return {"en": "", "fr": ""}
-    named = "; ".join(f"{one.what}: {one.problem}" for one in wrong)
-    return {"en": f"not identified: {named}", "fr": f"non identifiés : {named}"}
+    english = "; ".join(f"{one.what}: {one.problem}" for one in wrong)
+    french = " ; ".join(f"{THINGS[one.what]} : {PROBLEMS.get(one.problem, CHANGED)}" for one in wrong)
+    return {"en": f"not identified: {english}", "fr": f"non identifiés : {french}"}
 
 
 # ---------------------------------------------------------------------- C23

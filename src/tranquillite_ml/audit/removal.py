@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tranquillite_ml.audit.evidence import Evidence
     from tranquillite_ml.audit.groups import Groups
+    from tranquillite_ml.features import FeatureBlock
     from tranquillite_ml.forecasts import Forecasts
     from tranquillite_ml.governance.thresholds import Thresholds
     from tranquillite_ml.panel import Panel
@@ -182,14 +183,17 @@ def _trained(evidence: Evidence, category: str, cutoffs: NDArray[np.int64]) -> I
         return
     if not isinstance(model, LearnedForecaster):  # pragma: no cover - asked for by the caller
         return
-    blocks = model._features().blocks  # noqa: SLF001 - those that were learnt from
-    for family in dict.fromkeys(block.family for block in blocks):
-        kept = [block for block in blocks if block.family != family]
-        if not kept:
-            continue
+    for family, kept in families_without(model).items():
         other = refit(panel, panel.n_bins, features=FeatureSet(kept))
         maps = [other.forecast(panel, int(at)).select(category=category).expected_count[0] for at in cutoffs]
         yield family, np.stack(maps)
+
+
+def families_without(model: LearnedForecaster) -> dict[str, list[FeatureBlock]]:
+    """For each family of features, the blocks that are left without it; none where nothing is left."""
+    blocks = model._features().blocks  # noqa: SLF001 - those that were learnt from
+    left = {one.family: [other for other in blocks if other.family != one.family] for one in blocks}
+    return {family: kept for family, kept in left.items() if kept}
 
 
 # ---------------------------------------------------------------------- what is lost, and what moves

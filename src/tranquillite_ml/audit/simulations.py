@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.definition import Definition, Finding
+from tranquillite_ml.audit.refits import described, step_folder
 from tranquillite_ml.errors import UsageError
 from tranquillite_ml.simulation import (
     EXCLUDED,
@@ -22,16 +24,17 @@ from tranquillite_ml.simulation import (
     simulate_underreporting,
     urn_table,
 )
+from tranquillite_ml.simulation.loop import silent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tranquillite_ml.audit.evidence import Evidence
     from tranquillite_ml.forecasts import Forecasts
     from tranquillite_ml.governance.thresholds import Thresholds
 
 SUFFIX = {MISFILED: "", INCLUDED: "_guard_off", EXCLUDED: "_guard_on", WEIGHTED: "_weighted"}
 """Judged is the guard as it would be, with some finds filed as reports; the other arms inform."""
+REFITTED = "the model itself, trained again"
+"""What measurements of the deep tier are about."""
 
 
 def place_groups(evidence: Evidence) -> PlaceGroups | None:
@@ -46,27 +49,68 @@ def place_groups(evidence: Evidence) -> PlaceGroups | None:
     return PlaceGroups(names, found.residents[:, there])
 
 
-def _deep(evidence: Evidence, kind: str, category: str) -> dict[str, Any]:
-    """Arguments of the deep tier, with a folder for its steps beside the run's; none for the default tier."""
-    if not evidence.deep or evidence.model is None or evidence.panel is None:
-        return {}
-    folder: Path | None = None
-    if evidence.run is not None:
-        # A category's name comes from data and never becomes a path: its number does.
-        place = evidence.panel.categories.index(category)
-        folder = evidence.run.parent / "simulations" / evidence.run.name / f"{kind}-{place}"
-    return {"forecaster": evidence.model, "folder": folder}
+@dataclass(frozen=True)
+class Tier:
+    """What a simulation is run with.
+
+    Attributes
+    ----------
+    subject : str or None
+        What its measurements are about: None for the surrogate.
+    suffix : str
+        Of the names of its tables.
+    arguments : callable
+        Given a category, the forecaster that is trained again and where its steps are kept.
+    """
+
+    subject: str | None
+    suffix: str
+    arguments: Callable[[str], dict[str, Any]]
+
+    @property
+    def deep(self) -> bool:
+        """Whether the model itself is trained again."""
+        return self.subject is not None
+
+
+def tiers(evidence: Evidence, kind: str, check: str, thresholds: Thresholds) -> list[Tier]:
+    """The surrogate, whose many runs give intervals; in a deep audit the model itself besides."""
+    model, panel = evidence.model, evidence.panel
+    tell = silent if evidence.report is None else evidence.report
+    found = [Tier(None, "", lambda category: {"report": tell})]
+    if evidence.deep and model is not None and panel is not None:
+        asked = thresholds.to_dict()["checks"]
+        identity = panel.digest(), described(model), evidence.seed, asked["C08"], asked[check]
+
+        def arguments(category: str) -> dict[str, Any]:
+            folder = step_folder(evidence.run, kind, category, *identity)
+            return {"report": tell, "forecaster": model, "folder": folder}
+
+        found.append(Tier(REFITTED, "_refitted", arguments))
+    return found
+
+
+def assumptions(thresholds: Thresholds, *, deep: bool) -> dict[str, Any]:
+    """What the loops of C08 and C09 assume, as arguments of the simulations."""
+    shares = thresholds.settings("C08", "deep_discovery" if deep else "discovery")
+    return {
+        "discovery": [share for share in shares if share > 0],
+        "runs": int(thresholds.setting("C08", "deep_runs" if deep else "runs")),
+        **{name: thresholds.setting("C08", name) for name in ("top_share", "latent", "misfiled")},
+    }
 
 
 def _each(
-    forecasts: Forecasts, judged: str, unit: str, simulate: Callable[[str], Any]
-) -> Iterator[tuple[str, Any, list[Measurement]]]:
-    """Category, result and measurements; a category that cannot be simulated gives one that is NaN."""
-    for category in forecasts.categories:
-        try:
-            yield category, simulate(category), []
-        except UsageError as error:
-            yield category, str(error), [Measurement(judged, np.nan, unit, category=category, n=0)]
+    forecasts: Forecasts, given: Sequence[Tier], judged: str, unit: str, simulate: Callable[[str, Tier], Any]
+) -> Iterator[tuple[str, Tier, Any, list[Measurement]]]:
+    """Category, tier, result, measurements; a category that cannot be simulated gives one that is NaN."""
+    for tier in given:
+        for category in forecasts.categories:
+            try:
+                yield category, tier, simulate(category, tier), []
+            except UsageError as error:
+                absent = Measurement(judged, np.nan, unit, category=category, n=0, subject=tier.subject)
+                yield category, tier, str(error), [absent]
 
 
 def _joined(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -81,30 +125,33 @@ def feedback(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -
     urns = urn_table(days=days, runs=runs, seed=evidence.seed)
     found = list(_urns(urns))
     methods = [f"urns: {days} days × {runs} runs, weak prior"]
-    tables: dict[str, dict[str, pd.DataFrame]] = {"feedback": {}, "places": {}, "amplification": {}}
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
 
-    def simulate(category: str) -> Any:
+    def simulate(category: str, tier: Tier) -> Any:
         return simulate_feedback(
             panel,  # type: ignore[arg-type]
             category,
             groups=place_groups(evidence),
-            discovery=[share for share in thresholds.settings("C08", "discovery") if share > 0],
             weeks=weeks,
             seed=evidence.seed,
-            **_deep(evidence, "feedback", category),
+            last_weeks=int(thresholds.setting("C08", "last_weeks")),
+            min_flags=int(thresholds.setting("C08", "min_flags")),
+            **assumptions(thresholds, deep=tier.deep),
+            **tier.arguments(category),
         )
 
-    for category, result, failed in _each(forecasts, "amplification", "ratio", simulate):
+    given = tiers(evidence, "feedback", "C08", thresholds)
+    for category, tier, result, failed in _each(forecasts, given, "amplification", "ratio", simulate):
         found += failed
         methods.append(f"{category}: {result if failed else result.method}")
         if not failed:
-            found += list(_amplifications(category, result.amplification))
-            found += list(_inflations(category, result.places))
-            tables["feedback"][category] = result.table
-            tables["places"][category] = result.places
-            tables["amplification"][category] = result.amplification
-    kept = {name: _joined(parts) for name, parts in tables.items() if parts}
-    return Finding(found, method="; ".join(methods), tables={"urns": urns, **kept})
+            found += list(_amplifications(category, result.amplification, tier.subject))
+            found += list(_inflations(category, result.places, tier.subject))
+            for name in ("table", "places", "amplification"):
+                kept = tables.setdefault(f"{'feedback' if name == 'table' else name}{tier.suffix}", {})
+                kept[category] = getattr(result, name)
+    joined = {name: _joined(parts) for name, parts in tables.items()}
+    return Finding(found, method="; ".join(methods), tables={"urns": urns, **joined})
 
 
 def _read(
@@ -117,6 +164,7 @@ def _read(
     n: str = "runs",
     category: str | None = None,
     group: str | None = None,
+    subject: str | None = None,
     suppressed: bool = False,
 ) -> Measurement:
     """Measurement from a column of a simulation's row, with its limits and its number of runs or draws."""
@@ -130,6 +178,7 @@ def _read(
         unit_of_n=n,
         category=category,
         group=group,
+        subject=subject,
         suppressed=suppressed,
     )
 
@@ -144,107 +193,145 @@ def _last(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["discovery"] == table["discovery"].max()]
 
 
-def _amplifications(category: str, table: pd.DataFrame) -> Iterator[Measurement]:
+def _amplifications(category: str, table: pd.DataFrame, subject: str | None) -> Iterator[Measurement]:
     for row in _last(table).itertuples():
         if not row.few:
-            name = f"amplification{SUFFIX[row.arm]}"
-            yield _read(row, name, "amplification", category=category, group=row.group)
+            about = {"category": category, "group": row.group, "subject": subject}
+            yield _read(row, f"amplification{SUFFIX[row.arm]}", "amplification", **about)
             name, column = f"expected_share_change{SUFFIX[row.arm]}", "expected_over_none"
-            yield _read(row, name, column, prefix=f"{column}_", category=category, group=row.group)
+            yield _read(row, name, column, prefix=f"{column}_", **about)
 
 
-def _inflations(category: str, table: pd.DataFrame) -> Iterator[Measurement]:
+def _inflations(category: str, table: pd.DataFrame, subject: str | None) -> Iterator[Measurement]:
     end = _last(table)
+    about: dict[str, Any] = {"prefix": "inflation_", "category": category, "subject": subject}
     for row in end[end["week"] == end["week"].max()].itertuples():
-        yield _read(row, f"inflation{SUFFIX[row.arm]}", "inflation", prefix="inflation_", category=category)
+        yield _read(row, f"inflation{SUFFIX[row.arm]}", "inflation", **about)
 
 
 def lock_in(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
     """C09: the loop where all cells are alike."""
     found: list[Measurement] = []
-    methods, tables = [], {}
+    methods: list[str] = []
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
 
-    def simulate(category: str) -> Any:
+    def simulate(category: str, tier: Tier) -> Any:
         return simulate_null_loop(
             evidence.panel,  # type: ignore[arg-type]
             category,
-            discovery=[share for share in thresholds.settings("C08", "discovery") if share > 0],
             apart=int(thresholds.setting("C09", "weeks")),
             seed=evidence.seed,
+            **assumptions(thresholds, deep=tier.deep),
+            **tier.arguments(category),
         )
 
-    for category, result, failed in _each(forecasts, "lock_in_ratio", "ratio", simulate):
+    given = tiers(evidence, "null", "C09", thresholds)
+    for category, tier, result, failed in _each(forecasts, given, "lock_in_ratio", "ratio", simulate):
         found += failed
         methods.append(f"{category}: {result if failed else result.method}")
         if not failed:
-            tables[category] = result.table
+            tables.setdefault(f"lock_in{tier.suffix}", {})[category] = result.table
+            about: dict[str, Any] = {"category": category, "subject": tier.subject}
             found += [
-                _read(row, f"lock_in_ratio{SUFFIX[row.arm]}", "lock_in_ratio", category=category)
+                _read(row, f"lock_in_ratio{SUFFIX[row.arm]}", "lock_in_ratio", **about)
                 for row in _last(result.table).itertuples()
             ]
-    return Finding(found, method="; ".join(methods), tables={"lock_in": _joined(tables)} if tables else {})
+    joined = {name: _joined(parts) for name, parts in tables.items()}
+    return Finding(found, method="; ".join(methods), tables=joined)
 
 
 def underreporting(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
     """C10: how far hotspots move if some groups report less."""
     found: list[Measurement] = []
-    methods = []
-    tables: dict[str, dict[str, pd.DataFrame]] = {"displacement": {}, "selection": {}}
-    band = thresholds.settings("C10", "selection_band")
+    methods: list[str] = []
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    low, high = thresholds.settings("C10", "hypothetical")
 
-    def simulate(category: str) -> Any:
-        deep = _deep(evidence, "underreporting", category)
+    def simulate(category: str, tier: Tier) -> Any:
         return simulate_underreporting(
             evidence.panel,  # type: ignore[arg-type]
             category,
             groups=place_groups(evidence),
-            draws=None if deep else int(thresholds.setting("C10", "draws")),
+            hypothetical=(low, high),
+            draws=int(thresholds.setting("C10", "deep_draws" if tier.deep else "draws")),
             top_share=thresholds.setting("C10", "top_share"),
             seed=evidence.seed,
-            **deep,
+            **tier.arguments(category),
         )
 
-    for category, result, failed in _each(forecasts, "displaced_share", "share", simulate):
+    given = tiers(evidence, "underreporting", "C10", thresholds)
+    for category, tier, result, failed in _each(forecasts, given, "displaced_share", "share", simulate):
         found += failed
         methods.append(f"{category}: {result if failed else result.method}")
         if not failed:
-            found += [_displaced(category, row) for row in result.table.itertuples()]
-            ratios = [_selected(category, row) for row in result.selection.itertuples()]
-            found += [one for one in ratios if np.isfinite(one.value)]
-            found.append(_left_out(category, result.selection, found, band))
-            tables["displacement"][category] = result.table
-            tables["selection"][category] = result.selection
-    kept = {name: _joined(parts) for name, parts in tables.items() if parts}
-    return Finding(found, method="; ".join(methods), tables=kept)
+            told = labels(result.table, str(result.selection["group"].iloc[0]))
+            mine = [_displaced(category, row, told, tier.subject) for row in result.table.itertuples()]
+            ratios = [_selected(category, row, told, tier.subject) for row in result.selection.itertuples()]
+            mine += [one for one in ratios if np.isfinite(one.value)]
+            band = thresholds.settings("C10", "selection_band")
+            found += [
+                *mine,
+                _left_out(category, result.selection, mine, band=band, told=told, subject=tier.subject),
+            ]
+            tables.setdefault(f"displacement{tier.suffix}", {})[category] = result.table
+            tables.setdefault(f"selection{tier.suffix}", {})[category] = result.selection
+    joined = {name: _joined(parts) for name, parts in tables.items()}
+    return Finding(found, method="; ".join(methods), tables=joined)
 
 
-def _displaced(category: str, row: Any) -> Measurement:
+def labels(table: pd.DataFrame, first: str) -> dict[str, str]:
+    """What each scenario says, with the name of the group that it is about.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"scenario": ["first reports least", "survey"], "hypothetical": [True, False]})
+    >>> labels(table, "Q1")
+    {'first reports least': 'hypothetical · the group that reports least · Q1', 'survey': 'survey'}
+    """
+    words = {
+        "alike": "all report alike",
+        "first reports least": f"the group that reports least · {first}",
+        "first reports most": f"the group that reports most · {first}",
+    }
+    rows = table.drop_duplicates("scenario").itertuples()
+    return {
+        str(row.scenario): ("hypothetical · " if row.hypothetical else "")
+        + words.get(str(row.scenario), str(row.scenario))
+        for row in rows
+    }
+
+
+def _displaced(category: str, row: Any, told: Mapping[str, str], subject: str | None) -> Measurement:
     name = "displaced_share" if row.variant == "as recorded" else "displaced_share_rescaled"
-    told = f"{row.scenario} (hypothetical)" if row.hypothetical else row.scenario
-    return _read(row, name, "displaced_share", unit="share", n="draws", category=category, group=told)
+    about: dict[str, Any] = {"category": category, "group": told[row.scenario], "subject": subject}
+    return _read(row, name, "displaced_share", unit="share", n="draws", **about)
 
 
-def _selected(category: str, row: Any) -> Measurement:
-    about = _about(row)
-    few = bool(row.few)
+def _selected(category: str, row: Any, told: Mapping[str, str], subject: str | None) -> Measurement:
+    about: dict[str, Any] = {"category": category, "group": _about(row, told), "subject": subject}
     name = "selection_ratio"
-    return _read(row, name, name, n="draws", category=category, group=about, suppressed=few)
+    return _read(row, name, name, n="draws", suppressed=bool(row.few), **about)
 
 
-def _about(row: Any) -> str:
-    return f"{row.scenario} · {row.variant} · {row.group}"
+def _about(row: Any, told: Mapping[str, str]) -> str:
+    return f"{told[row.scenario]} · {row.variant} · {row.group}"
 
 
 def _left_out(
-    category: str, table: pd.DataFrame, found: list[Measurement], band: tuple[float, ...]
+    category: str,
+    table: pd.DataFrame,
+    found: list[Measurement],
+    *,
+    band: tuple[float, ...],
+    told: Mapping[str, str],
+    subject: str | None,
 ) -> Measurement:
     """Selection ratios outside the band that are not among the measurements."""
-    told = {one.group for one in found if one.name == "selection_ratio" and one.category == category}
+    said = {one.group for one in found if one.name == "selection_ratio"}
     outside = table[(table["selection_ratio"] < band[0]) | (table["selection_ratio"] > band[1])]
-    left = sum(_about(row) not in told for row in outside.itertuples())
-    return Measurement(
-        "unreported_selection_ratios", left, "count", n=len(table), unit_of_n="ratios", category=category
-    )
+    left = sum(_about(row, told) not in said for row in outside.itertuples())
+    about: dict[str, Any] = {"n": len(table), "unit_of_n": "ratios", "category": category, "subject": subject}
+    return Measurement("unreported_selection_ratios", left, "count", **about)
 
 
 DEFINITIONS = (

@@ -13,8 +13,10 @@ import pandas as pd
 from tranquillite_ml.audit.altered import panel_of, records_of
 from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.definition import Definition, Finding
-from tranquillite_ml.audit.overlap import Coverages, Trial
+from tranquillite_ml.audit.overlap import Coverages, Trial, jaccard
+from tranquillite_ml.audit.refits import Refits
 from tranquillite_ml.audit.selection import audited_slots, coverage_of
+from tranquillite_ml.evaluation import select_hotspot
 from tranquillite_ml.features import View, smoothed_rate
 from tranquillite_ml.hexgrid import MAX_RESOLUTION, HexGrid
 from tranquillite_ml.panel import Panel
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 SURROGATE = "smoothed_count"
 """What stands in for the model where it would have to be trained many times."""
 
-_RETRAINS = 4
 _NAMES = {
     "bootstrap": "records resampled in blocks of weeks",
     "retrain": "successive months",
@@ -63,9 +64,11 @@ def stability(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) 
         if category not in evidence.panel.categories:
             continue
         trials = [*_backtest(forecasts, category, coverages, thresholds)]
-        trials += _perturbed(forecasts, evidence, category, coverages, thresholds)
+        seeded = _other_seeds(evidence, category, thresholds)
+        trials += _perturbed(forecasts, evidence, category, coverages, thresholds, seeded)
         for kind in dict.fromkeys(trial.kind for trial in trials):
             found += _measured([trial for trial in trials if trial.kind == kind], category, change)
+        found += _multiplicity(seeded, evidence.panel.grid.area_km2, category, coverages)
         parts += [
             (category, _NAMES[trial.kind], share, overlap, trial.rbo)
             for trial in trials
@@ -93,9 +96,10 @@ def _measured(mine: list[Trial], category: str, change: float) -> list[Measureme
 
 
 def _method(evidence: Evidence, coverage: float) -> str:
-    deep = _refits(evidence)
+    deep, seeded = _refits(evidence), _seeded(evidence)
     stands_in = "the model itself, trained anew" if deep else f"the surrogate {SURROGATE}"
-    seeds = "" if deep else " Other seeds need the model to be trained again and were not tried."
+    seeds = "" if seeded else " Other seeds need the model to be trained again and were not tried."
+    seeds = " The model has no seed." if deep and not seeded else seeds
     return (
         f"At {coverage:.0%} of the area. Successive forecasts: the audited model. All else: {stands_in}. "
         f"Ranges are those of the trials. Seed {evidence.seed}.{seeds}"
@@ -120,8 +124,13 @@ def _backtest(
                 yield coverages.compare("cutoff", (one, area), (two, area))
 
 
-def _perturbed(
-    forecasts: Forecasts, evidence: Evidence, category: str, coverages: Coverages, thresholds: Thresholds
+def _perturbed(  # noqa: PLR0917
+    forecasts: Forecasts,
+    evidence: Evidence,
+    category: str,
+    coverages: Coverages,
+    thresholds: Thresholds,
+    seeded: list[Floats],
 ) -> Iterator[Trial]:
     """The model or its surrogate, on other samples, at earlier moments, with other seeds and cells."""
     panel = evidence.panel
@@ -135,16 +144,66 @@ def _perturbed(
     for _ in range(int(thresholds.setting("C14", "bootstraps"))):
         drawn = resampled(panel, thresholds.intervals.block_weeks, rng)
         yield coverages.compare("bootstrap", usual, (rate(drawn, end), area))
-    month = panel.bins.days(28)
-    moments = [at for k in range(_RETRAINS + 1) if (at := end - k * month) > end // 2]
-    for one, two in pairwise([rate(panel, at) for at in moments]):
+    successive = moments(panel, int(thresholds.setting("C14", "retrains")))
+    for one, two in pairwise([rate(panel, at) for at in successive]):
         yield coverages.compare("retrain", (one, area), (two, area))
-    for number in range(int(thresholds.setting("C14", "seeds")) if deep else 0):
-        other = rate(panel, end, random_state=evidence.seed + 1 + number)
+    for other in seeded:
         yield coverages.compare("seed", usual, (other, area))
     if isinstance(panel.grid, HexGrid):
-        incidents = None if evidence.incidents is None else evidence.incidents.of(category)
-        yield from _other_cells(panel, panel.grid, incidents, rate, coverages)
+        # The model may learn from every category, its stand-in from one alone.
+        incidents = evidence.incidents
+        mine = incidents if deep or incidents is None else incidents.of(category)
+        yield from _other_cells(panel, panel.grid, mine, rate, coverages)
+
+
+def moments(panel: Panel, retrains: int) -> list[int]:
+    """Ends of what is known, four weeks apart, in the second half of the panel; the last one first."""
+    month = panel.bins.days(28)
+    return [at for k in range(retrains + 1) if (at := panel.n_bins - k * month) > panel.n_bins // 2]
+
+
+def other_grids(evidence: Evidence) -> int:
+    """On how many other resolutions maps are made."""
+    grid = None if evidence.panel is None else evidence.panel.grid
+    if not isinstance(grid, HexGrid):
+        return 0
+    finer = grid.resolution < MAX_RESOLUTION and evidence.incidents is not None
+    return int(grid.resolution > 0) + int(finer)
+
+
+def _seeded(evidence: Evidence) -> bool:
+    """Whether the model can be trained again with another seed."""
+    return _refits(evidence) and (not isinstance(evidence.refit, Refits) or evidence.refit.seeded)
+
+
+def _other_seeds(evidence: Evidence, category: str, thresholds: Thresholds) -> list[Floats]:
+    """Expected counts of the model trained with other seeds; none where it cannot be."""
+    if evidence.panel is None or not _seeded(evidence):
+        return []
+    rate, end = _refitted(evidence, category), evidence.panel.n_bins
+    seeds = range(int(thresholds.setting("C14", "seeds")))
+    return [rate(evidence.panel, end, random_state=evidence.seed + 1 + number) for number in seeds]
+
+
+def _multiplicity(
+    maps: list[Floats], area: Floats, category: str, coverages: Coverages
+) -> Iterator[Measurement]:
+    """How far models that differ only by their seed disagree, in what they select and what they expect.
+
+    ``seed_ambiguity``: of the area that any of them selects, the share that not all select (Marx, Calmon and
+    Ustun 2020, arXiv:1909.06677). ``seed_spread``: standard deviation of a cell's expected count between
+    seeds, all cells together, over their mean.
+    """
+    if len(maps) < 2:
+        return
+    rates = np.stack(maps)
+    selected = select_hotspot(rates, area, coverages.shares[0] * coverages.study_area_km2)
+    about: dict[str, Any] = {"n": len(rates), "unit_of_n": "models", "category": category}
+    about["subject"] = _NAMES["seed"]
+    ambiguity = 1 - jaccard(selected.min(axis=0), selected.max(axis=0), area)
+    yield Measurement("seed_ambiguity", ambiguity, "share", **about)
+    spread = float(rates.std(axis=0, ddof=1).sum() / rates.mean(axis=0).sum())
+    yield Measurement("seed_spread", spread, "share", **about)
 
 
 def _period(forecasts: Forecasts, evidence: Evidence) -> int:

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tranquillite_ml.audit import Evidence
-from tranquillite_ml.bundle import MANIFEST
+from tranquillite_ml.audit.refits import Refits, work_folder
+from tranquillite_ml.bundle import MANIFEST, check_manifest
 from tranquillite_ml.config import load_config
-from tranquillite_ml.errors import TranquilliteError, UsageError
+from tranquillite_ml.errors import BundleError, InputDataError, TranquilliteError, UsageError
 from tranquillite_ml.forecasts import Forecasts, read_forecasts
 from tranquillite_ml.governance import load_thresholds
 
 if TYPE_CHECKING:
+    from tranquillite_ml.audit.check import Words
     from tranquillite_ml.audit.groups import Groups
     from tranquillite_ml.config import RunConfig
     from tranquillite_ml.explanation import Explanation
     from tranquillite_ml.forecasters import Forecaster
     from tranquillite_ml.governance import Governance, Thresholds
     from tranquillite_ml.intake import Incidents
+    from tranquillite_ml.intake.context import Context
     from tranquillite_ml.panel import Panel
 
 TABLES = ("compare", "reliability", "interval_coverage")
@@ -47,7 +50,8 @@ def collect(
     incidents : Incidents, optional
         Rows as they were read.
     refit : callable, optional
-        Trains a model like the run's again; see `Evidence`.
+        Trains a model like the run's again; see `Evidence`. A deep audit makes it from the run's model where
+        it is not given, and keeps its fits beside the run.
     thresholds : Thresholds, optional
         Rules of what may be published; those that ship with the package if not given.
     deep : bool, default False
@@ -58,7 +62,8 @@ def collect(
     forecasts : Forecasts
         The audited model first.
     evidence : Evidence
-        What is not there stays None.
+        What is not there stays None; where a layer of context or the groups' file has changed or gone since
+        the run, `Evidence.absent` says so.
 
     Raises
     ------
@@ -67,7 +72,7 @@ def collect(
     InputDataError
         If the file is no Forecasts table.
     BundleError
-        If the model or the panel was changed.
+        If the files of the model or the panel were changed.
     """
     folder = Path(path)
     if folder.is_file():
@@ -82,9 +87,12 @@ def collect(
 
     config = load_config(folder / "config.yaml") if (folder / "config.yaml").is_file() else None
     panel = Panel.open(folder / "panel") if (folder / "panel").is_dir() else None
-    model = _model(folder, config)
+    absent: dict[str, Words] = {}
+    model, context = _model(folder, config, absent)
+    if deep and model is not None and refit is None:
+        refit = Refits(model, work_folder(folder) / "refits", context=context)
     found = Evidence(
-        groups=None if config is None or panel is None else _groups(config, panel),
+        groups=None if config is None or panel is None else _groups(config, panel, absent),
         incidents=incidents,
         panel=panel,
         model=model,
@@ -95,6 +103,7 @@ def collect(
         refit=refit,
         seed=0 if config is None else config.seed,
         deep=deep,
+        absent=absent,
     )
     forecasts = _audited_first(read_forecasts(folder / "forecasts.parquet"), model)
     published = published_numbers(found, forecasts.categories, thresholds or load_thresholds())
@@ -142,16 +151,29 @@ def read_latest(folder: Path) -> Forecasts | None:
     return read_forecasts(path) if path.is_file() else None
 
 
-def _model(folder: Path, config: RunConfig | None) -> Forecaster | None:
+def _model(
+    folder: Path, config: RunConfig | None, absent: dict[str, Words]
+) -> tuple[Forecaster | None, dict[str, Context]]:
     """The run's model, with the layers of context that its features are made of."""
     if not (folder / "model" / MANIFEST).is_file():
-        return None
-    from tranquillite_ml.city import TZ
+        return None, {}
+    from tranquillite_ml.city import layers_of
     from tranquillite_ml.forecasters import open_bundle
-    from tranquillite_ml.intake.context_layers import read_layers
 
-    context = {} if config is None else read_layers(config, config.incidents.tz or TZ)
-    return open_bundle(folder / "model", context=context)
+    check_manifest(folder / "model")
+    try:
+        context = {} if config is None else layers_of(config)
+        return open_bundle(folder / "model", context=context), context
+    except (BundleError, InputDataError) as error:
+        if config is None or not config.context:
+            raise
+        layers = ", ".join(config.context)
+        absent["model"] = absent["explanation"] = {
+            "en": f"the model cannot be opened as it was: {error}",
+            "fr": "le modèle ne peut pas être rouvert tel qu'il était : une couche de contexte a changé ou "
+            f"disparu depuis (couches : {layers})",
+        }
+        return None, {}
 
 
 def _explanation(model: Forecaster, panel: Panel) -> Explanation | None:
@@ -164,16 +186,26 @@ def _explanation(model: Forecaster, panel: Panel) -> Explanation | None:
         return None
 
 
-def _groups(config: RunConfig, panel: Panel) -> Groups | None:
+def _groups(config: RunConfig, panel: Panel, absent: dict[str, Words]) -> Groups | None:
     from tranquillite_ml.audit.groups import read_groups
 
     section = None if config.audit is None else config.audit.groups
-    if section is None and config.incidents.simulate is not None:
+    simulated = config.incidents.simulate
+    if section is None and simulated is not None and simulated.area is None:
         return _simulated_groups(config, panel)
     if section is None:
         return None
     given = {name: value for name, value in section.model_dump().items() if value is not None}
-    return read_groups(given.pop("path"), given.pop("column"), panel.grid, **given)
+    path = given.pop("path")
+    try:
+        return read_groups(path, given.pop("column"), panel.grid, **given)
+    except TranquilliteError as error:
+        absent["groups"] = {
+            "en": f"the groups of places can no longer be read: {error}",
+            "fr": f"les groupes de lieux ne peuvent plus être lus : le fichier {Path(path).name} a changé ou "
+            "disparu, ou ne convient pas",
+        }
+        return None
 
 
 def _simulated_groups(config: RunConfig, panel: Panel) -> Groups:

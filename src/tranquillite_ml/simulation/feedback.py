@@ -60,11 +60,11 @@ class Feedback:
         cells over their true rate), ``jaccard`` (flagged cells against the truly highest ones), ``gini`` (of
         weeks flagged so far, over cells), ``n_runs``.
     amplification : DataFrame
-        By arm, discovery rate and group: ``start, end`` (exposure ratio in week 0 and over the last four
+        By arm, discovery rate and group: ``start, end`` (exposure ratio in week 0 and over the last
         weeks), ``amplification`` = end / start; ``over_none`` = end over the end with nothing found in the
         same worlds, which is sharper; ``expected_over_none``, the same of the share of the expected count;
         each with ``_lower, _upper`` (95 % over runs; ``lower, upper`` of the first), ``n_runs, n_flags``
-        (flags of the group in week 0, all runs together) and ``few`` (below 30 flags: not to be judged).
+        (flags of the group in week 0, all runs together) and ``few`` (too few flags to be judged).
     method : str
         How it was computed.
     """
@@ -87,6 +87,8 @@ def simulate_feedback(
     top_share: float = 0.05,
     latent: float = 1.0,
     misfiled: float = 0.2,
+    last_weeks: int = LAST_WEEKS,
+    min_flags: int = MIN_FLAGS,
     seed: int = 0,
     folder: Path | None = None,
     report: Report = silent,
@@ -126,6 +128,10 @@ def simulate_feedback(
         Incidents that nobody reports for each one that is reported: an assumption, not an estimate.
     misfiled : float, default 0.2
         Also an assumption.
+    last_weeks : int, default 4
+        Weeks that are averaged for the end.
+    min_flags : int, default 30
+        Flags in week 0, all runs together, below which a group is not to be judged.
     seed : int, default 0
     folder : Path, optional
         Deep tier: where finished steps are kept, so that an interrupted simulation goes on.
@@ -172,7 +178,8 @@ def simulate_feedback(
         f"{latent:g} unreported for each reported incident, of which patrols find "
         f"{', '.join(f'{share:g}' for share in discovery)}; {misfiled:g} of the finds misfiled"
     )
-    return Feedback(diary.table(runs_of), diary.places(runs_of), diary.amplification(runs_of), method)
+    ends = diary.amplification(runs_of, last_weeks=last_weeks, min_flags=min_flags)
+    return Feedback(diary.table(runs_of), diary.places(runs_of), ends, method)
 
 
 def make_arms(discovery: Sequence[float], *, latent: float, misfiled: float) -> list[Arm]:
@@ -266,11 +273,11 @@ class Diary:
                 rows.append(row | {"n_runs": over.runs})
         return pd.DataFrame(rows)
 
-    def amplification(self, over: OverRuns) -> pd.DataFrame:
+    def amplification(self, over: OverRuns, *, last_weeks: int, min_flags: int) -> pd.DataFrame:
         """By arm, discovery and group, the end against the beginning, and against nothing found."""
         last = {
             arm: {
-                name: np.stack([note[name] for note in notes[-LAST_WEEKS:]]).mean(axis=0)
+                name: np.stack([note[name] for note in notes[-last_weeks:]]).mean(axis=0)
                 for name in ("exposure", "expected")
             }
             for arm, notes in self._notes.items()
@@ -288,7 +295,7 @@ class Diary:
                 row |= _interval("over_none", over.ratio(ends, none["exposure"][place]), "over_none_")
                 found = over.ratio(expected, none["expected"][place])
                 row |= _interval("expected_over_none", found, "expected_over_none_")
-                few = bool(flags[place] < MIN_FLAGS)
+                few = bool(flags[place] < min_flags)
                 rows.append(row | {"n_runs": over.runs, "n_flags": round(float(flags[place])), "few": few})
         return pd.DataFrame(rows)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import UsageError
+from tranquillite_ml.panel import Panel
 from tranquillite_ml.simulation.feedback import make_arms, start_learners
 from tranquillite_ml.simulation.loop import (
     NO_DISCOVERY,
@@ -30,9 +31,11 @@ from tranquillite_ml.simulation.surrogate import NAME
 from tranquillite_ml.simulation.truth import reported_rate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-    from tranquillite_ml.panel import Panel
+    from tranquillite_ml.forecasters import Forecaster
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,15 @@ def simulate_null_loop(
     panel: Panel,
     category: str,
     *,
+    forecaster: Forecaster | None = None,
     discovery: Sequence[float] = (0.1, 0.2, 0.5),
     apart: int = 26,
-    runs: int = 50,
+    runs: int | None = None,
     top_share: float = 0.05,
     latent: float = 1.0,
     misfiled: float = 0.2,
     seed: int = 0,
+    folder: Path | None = None,
     report: Report = silent,
 ) -> NullLoop:
     """Run the loop of `simulate_feedback` where every cell has the same rate: the mean of the category.
@@ -72,8 +77,9 @@ def simulate_null_loop(
 
     Parameters
     ----------
-    panel, category, discovery, runs, top_share, latent, misfiled, seed, report
-        As for `simulate_feedback`.
+    panel, category, forecaster, discovery, runs, top_share, latent, misfiled, seed, folder, report
+        As for `simulate_feedback`. In the deep tier the history that the real configuration is trained on is
+        without pattern too, in every category.
     apart : int, default 26
         Weeks between the selections that are compared; the loop lasts twice as long.
 
@@ -100,20 +106,55 @@ def simulate_null_loop(
     if apart < 1:
         msg = f"apart must be at least one week, got {apart}."
         raise UsageError(msg)
-    level = reported_rate(panel, category).mean()
-    world = World(np.full(panel.n_cells, level), latent, tuple(discovery), runs, seed)
+    history = panel if forecaster is None else without_pattern(panel, seed)
+    level = reported_rate(history, category).mean()
+    number = (50 if forecaster is None else 1) if runs is None else runs
+    world = World(np.full(panel.n_cells, level), latent, tuple(discovery), number, seed)
     arms = make_arms(discovery, latent=latent, misfiled=misfiled)
     k = number_of_cells(top_share, panel.n_cells)
     kept = _Kept(apart)
-    learners = start_learners(panel, category, world, arms)
+    learners = start_learners(
+        history, category, world, arms, forecaster=forecaster, weeks=2 * apart, folder=folder, report=report
+    )
     what = f"loop without pattern: {category}"
     run_loop(world, learners, weeks=2 * apart, k=k, watch=kept.watch, report=report, what=what)
+    model = f"{NAME} (surrogate)" if forecaster is None else forecaster.name
     method = (
-        f"{2 * apart} weeks × {runs} runs of {NAME} (surrogate), seed {seed}, on {panel.n_cells} cells of "
+        f"{2 * apart} weeks × {number} runs of {model}, seed {seed}, on {panel.n_cells} cells of "
         f"{level:.3g} incidents a week each; {k} cells flagged a week, compared {apart} weeks apart; "
         f"{latent:g} unreported for each reported incident; {misfiled:g} of the finds misfiled"
     )
-    return NullLoop(kept.table(OverRuns(runs, seed), k, panel.n_cells), method)
+    return NullLoop(kept.table(OverRuns(number, seed), k, panel.n_cells), method)
+
+
+def without_pattern(panel: Panel, seed: int = 0) -> Panel:
+    """The panel with as many records of each category, dealt out evenly by chance among cells and bins.
+
+    Each is known when its bin is over. Records outside the grid are left out.
+
+    Examples
+    --------
+    >>> from tranquillite_ml.squaregrid import SquareGrid
+    >>> from tranquillite_ml.timebins import TimeBins
+    >>> grid = SquareGrid.from_tensor_shape((1, 2), size_km=1.0)
+    >>> bins = TimeBins("2024-01-01", 3, "1D", "UTC")
+    >>> panel = Panel.from_counts(np.array([[[6, 0], [0, 0], [0, 0]]]), grid, bins, ["noise"])
+    >>> flat = without_pattern(panel)
+    >>> int(flat.counts("noise").sum()), bool(flat.counts("noise").max() < 6)
+    (6, True)
+    """
+    parts = []
+    for number, name in enumerate(panel.categories):
+        records = panel.records(name)
+        total = int(records.count[records.cell >= 0].sum())
+        drawn = np.random.default_rng([seed, 5, number]).integers(panel.n_bins * panel.n_cells, size=total)
+        at, count = np.unique(drawn, return_counts=True)
+        time_bin, cell = np.divmod(at, panel.n_cells)
+        parts.append((np.full(len(at), number), time_bin, cell, time_bin + 1, count))
+    names = ("category", "bin", "cell", "known", "count")
+    columns = (np.concatenate(column).astype(np.int32) for column in zip(*parts, strict=True))
+    arrays = dict(zip(names, columns, strict=True))
+    return Panel(panel.grid, panel.bins, panel.categories, panel.origins, arrays)
 
 
 class _Kept:

@@ -94,7 +94,7 @@ class Steps:
 
 def weekly(forecaster: Forecaster, panel: Panel, category: str) -> Forecaster:
     """Give a forecaster with the same parameters for one category and one week ahead."""
-    target = Target(category, period=panel.bins.days(7))
+    target = Target(category, period=panel.bins.days(7), waivers=forecaster.target.waivers)
     return type(forecaster)(**{**forecaster.get_params(deep=False), "target": target})
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HYPOTHETICAL = (0.4, 0.8)
 """Lowest and highest reporting rate of the scenarios that no survey stands behind."""
+SCENARIOS = 3
+"""How many of them there are."""
 
 
 @dataclass(frozen=True)
