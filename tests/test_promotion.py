@@ -15,6 +15,7 @@ from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import BundleError, GateError, UsageError
 from tranquillite_ml.governance import SignOff, load_thresholds, write_signoff
 from tranquillite_ml.governance.log import read_log
+from tranquillite_ml.report.sections import SECTIONS, Section
 from tranquillite_ml.runfolder import RunFolder
 from tranquillite_ml.tracking import alias_version, default_uri, log_run
 
@@ -31,24 +32,39 @@ def checks(**statuses: str) -> list[dict[str, Any]]:
     ]
 
 
+def sections(**statuses: str) -> list[dict[str, Any]]:
+    def status(one: Section) -> str:
+        failed = any(statuses.get(name) == "FAIL" for name in one.checks)
+        return statuses.get(one.id, "FAIL" if failed else "PASS")
+
+    return [
+        {"id": one.id, "title": one.title, "status": status(one), "check_ids": list(one.checks)}
+        for one in SECTIONS
+    ]
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    def make(run_id: str = "city-1", verdict: str = "beats counts", **statuses: str) -> RunFolder:
+    def make(
+        run_id: str = "city-1", verdict: str = "beats counts", *, tracked: bool = False, **statuses: str
+    ) -> RunFolder:
         run = RunFolder(tmp_path, run_id)
         run.prepare()
         config = load_config("smoke", [f"output={tmp_path}", "name=city"])
         run.write_text("config.yaml", config.to_yaml())
         bundle = run.write_text("model/model.json", json.dumps({"run": run_id}))
-        run.write_json("report.json", {"checks": checks(**statuses), "thresholds": {"sha256": "a" * 64}})
-        uri = default_uri(tmp_path)
-        logged = log_run(
-            uri=uri,
-            experiment="city",
-            run_name=run_id,
-            params={},
-            metrics={},
-            artifacts=[(bundle.parent, "model")],
-        )
+        report = {"checks": checks(**statuses), "sections": sections(**statuses)}
+        run.write_json("report.json", report | {"thresholds": {"sha256": "a" * 64}})
+        logged = None
+        if tracked:  # only where the registry is asked: it takes a second
+            logged = log_run(
+                uri=default_uri(tmp_path),
+                experiment="city",
+                run_name=run_id,
+                params={},
+                metrics={},
+                artifacts=[(bundle.parent, "model")],
+            )
         run.commit({"verdict": {"noise": {"text": verdict}}, "mlflow_run_id": logged})
         return run
 
@@ -56,7 +72,12 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 
 def sign(
-    run: RunFolder, decision: str = "approve", *, on: str = "2026-03-01", until: str = "2026-09-01"
+    run: RunFolder,
+    decision: str = "approve",
+    *,
+    on: str = "2026-03-01",
+    until: str = "2026-09-01",
+    accepts: tuple[str, ...] = (),
 ) -> Path:
     beside = run.output / promotion.SIGNOFFS / run.run_id
     beside.mkdir(parents=True, exist_ok=True)
@@ -67,6 +88,7 @@ def sign(
         date=on,
         expires=until,
         reason="read in full",
+        accepts=accepts,
         report_sha256=promotion.report_digest(run),
     )
     return write_signoff(record, beside / f"{len(list(beside.iterdir()))}.json")
@@ -77,7 +99,7 @@ def promote(run: RunFolder, **params: Any) -> dict[str, Any]:
 
 
 def test_a_promotion_moves_the_alias_and_is_logged(make_run: MakeRun) -> None:
-    run = make_run()
+    run = make_run(tracked=True)
     sign(run)
     done = promote(run)
     assert (done["alias"], done["expires"], done["signed"]) == ("champion", "2026-09-01", False)
@@ -90,7 +112,7 @@ def test_a_promotion_moves_the_alias_and_is_logged(make_run: MakeRun) -> None:
 
 
 def test_the_alias_moves_to_the_next_run_and_back(make_run: MakeRun) -> None:
-    first, second = make_run("city-1"), make_run("city-2")
+    first, second = make_run("city-1", tracked=True), make_run("city-2", tracked=True)
     for run in (first, second):
         sign(run)
     one = promote(first)["version"]
@@ -108,18 +130,45 @@ def test_a_blocking_check_that_fails_stops_it(make_run: MakeRun, check: str) -> 
     sign(run)
     with pytest.raises(GateError, match=f"{check} .*: FAIL"):
         promote(run)
-    assert alias_version(default_uri(run.output), "city", "champion") is None
     assert not (run.output / promotion.LOG).exists()
 
 
 def test_missing_evidence_is_no_pass_where_it_counts(make_run: MakeRun) -> None:
-    run = make_run(C19="NOT_ASSESSABLE", C06="NOT_ASSESSABLE", C01="FAIL")
+    run = make_run(C19="NOT_ASSESSABLE", C06="NOT_ASSESSABLE", C01="NOT_ASSESSABLE")
     sign(run)
     with pytest.raises(GateError) as stopped:
         promote(run)
     assert "C19" in str(stopped.value)
     assert "C06" not in str(stopped.value)
-    assert "C01" not in str(stopped.value)  # a reviewer judges it; it does not block by itself
+    assert "C01" not in str(stopped.value)
+
+
+OTHERS = sorted(set(load_thresholds().checks) - set(promotion.BLOCKING))
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "S2", "S3"])
+def test_any_other_failure_stops_it_until_the_reviewer_accepts_it_by_its_id(
+    make_run: MakeRun, name: str
+) -> None:
+    run = make_run(**{name: "FAIL"})
+    sign(run)
+    sign(run, accepts=("C99",))
+    sign(run, accepts=(name,), until="2026-03-01")  # an approval that has expired accepts nothing
+    with pytest.raises(GateError, match=rf"{name} \(.*\): FAIL, and no approval accepts it") as stopped:
+        promote(run)
+    assert str(stopped.value).count("\n") == 1  # it is named once, and not again as its section
+    sign(run, accepts=(name,))
+    found = promotion.read_signoffs(run, promotion.report_digest(run), on=NOW.date())
+    assert promotion.against(run, found, on=NOW.date()) == []
+    assert any(f"approve accepting {name}: named" in one.told for one in found)
+
+
+@pytest.mark.parametrize("check", promotion.BLOCKING)
+def test_what_must_hold_cannot_be_accepted(make_run: MakeRun, check: str) -> None:
+    run = make_run(**{check: "FAIL"})
+    sign(run, accepts=(check,))
+    with pytest.raises(GateError, match=f"{check} .*: FAIL"):
+        promote(run)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +182,7 @@ def test_a_model_that_does_not_beat_counts_is_stopped(make_run: MakeRun, verdict
 
 
 def test_no_sign_off_an_expired_one_or_one_from_the_future(make_run: MakeRun) -> None:
-    run = make_run()
+    run = make_run(tracked=True)
     with pytest.raises(GateError, match="no approval by the ethics reviewer"):
         promote(run)
     sign(run, until="2026-03-01")
@@ -162,7 +211,7 @@ def test_a_rejecting_reviewer_stops_it(make_run: MakeRun) -> None:
 
 
 def test_a_no_freezes_the_alias_until_a_later_review(make_run: MakeRun) -> None:
-    first, second = make_run("city-1"), make_run("city-2")
+    first, second = make_run("city-1", tracked=True), make_run("city-2", tracked=True)
     sign(first)
     sign(second)
     promote(first)
@@ -178,20 +227,23 @@ def test_a_no_freezes_the_alias_until_a_later_review(make_run: MakeRun) -> None:
     assert promotion.chosen_run(first.output, "city") == "city-2"
 
 
-def test_a_run_can_be_rejected_without_a_report(make_run: MakeRun) -> None:
+def test_a_run_can_be_rejected_in_whatever_state_it_is(make_run: MakeRun) -> None:
     run = make_run()
-    (run.path / "report.json").unlink()
-    run.commit(run_summary := {"verdict": {}, "mlflow_run_id": None})
+    (run.path / "report.json").unlink()  # the run is no longer what its manifest says
+    with pytest.raises(BundleError):
+        promote(run)
     done = promotion.reject(run.path, by="A. Martin, board", reason="no report", now=NOW)
     assert done["model"] == "city"
-    assert run_summary["verdict"] == {}
+    assert promotion.standing(run.output, "city", run.run_id, on=NOW.date()).state == "rejected"
+    with pytest.raises(UsageError, match="no run's folder"):
+        promotion.reject(run.path / "model", by="A. Martin, board", reason="no report", now=NOW)
 
 
 @pytest.mark.parametrize(
     ("on", "state"), [(date(2026, 9, 1), "unsigned"), (date(2026, 9, 2), "expired"), (NOW.date(), "unsigned")]
 )
 def test_an_approval_holds_to_its_last_day(make_run: MakeRun, on: date, state: str) -> None:
-    run = make_run()
+    run = make_run(tracked=True)
     sign(run)
     promote(run)
     assert promotion.standing(run.output, "city", run.run_id, on=on).state == state
@@ -222,6 +274,7 @@ def test_what_is_no_run_or_has_no_report(make_run: MakeRun, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="no run's folder"):
         promotion.promote(tmp_path / "nothing", by="x", reason="y")
     (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "config.yaml").write_text("name: half")
     with pytest.raises(BundleError, match="unfinished"):
         promotion.promote(tmp_path / "half", by="x", reason="y")
     run = make_run()

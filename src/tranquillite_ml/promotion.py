@@ -18,7 +18,7 @@ from tranquillite_ml.report.sections import MUST_HOLD
 from tranquillite_ml.runfolder import RunFolder
 
 BLOCKING = ("C06", *MUST_HOLD)
-"""Checks that must not fail; of all but the first, missing evidence counts as a failure."""
+"""Checks that nobody can accept a failure of; of all but the first, missing evidence counts as one."""
 
 REVIEWER = "ethics reviewer"
 """Whose approval every promotion needs."""
@@ -72,15 +72,20 @@ def find_run(path: str | Path) -> RunFolder:
     UsageError, BundleError
         If it is no run, unfinished, or a file was changed.
     """
-    where = Path(path)
-    if not where.is_dir():
-        msg = f"{path} is no run's folder: give one that `tranquillite run` made, such as runs/city-1234."
-        raise UsageError(msg)
-    folder = RunFolder(where.parent, where.name)
+    folder = _any_run(path)
     if not folder.finished:
-        msg = f"{where} is an unfinished run: run the same config again to finish it."
+        msg = f"{path} is an unfinished run: run the same config again to finish it."
         raise BundleError(msg)
     return folder
+
+
+def _any_run(path: str | Path) -> RunFolder:
+    """Open the folder of a run, in whatever state it is."""
+    where = Path(path)
+    if not (where / "config.yaml").is_file():
+        msg = f"{path} is no run's folder: give one that `tranquillite run` made, such as runs/city-1234."
+        raise UsageError(msg)
+    return RunFolder(where.parent, where.name)
 
 
 def read_signoffs(
@@ -102,8 +107,9 @@ def read_signoffs(
 def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool = False) -> list[str]:
     """What speaks against promoting a run, in words; an empty list if nothing does.
 
-    A blocking check that fails, a category whose forecasts do not beat plain counts, a missing, expired or
-    rejecting sign-off, and a rejection that no later approval has answered.
+    A blocking check that fails, any other check or section that fails and that no approval accepts by its id,
+    a category whose forecasts do not beat plain counts, a missing, expired or rejecting sign-off, and a
+    rejection that no later approval has answered.
 
     Parameters
     ----------
@@ -115,7 +121,9 @@ def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool
         Whether an approval must be signed.
     """
     report = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
-    reasons = list(_failing(report["checks"]))
+    held = _held(found, signed=signed)
+    accepted = {name for one in held if one.record.role == REVIEWER for name in one.record.accepts}
+    reasons = [*_blocking(report["checks"]), *_failing(report, accepted)]
     for category, verdict in run.summary()["verdict"].items():
         if verdict["text"] != BEATS:
             reasons.append(f"{category}: the model {_not_better(verdict['text'])} a 365-day count")
@@ -123,8 +131,7 @@ def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool
     refused = _last(run.output / LOG, _model_of(run))
     if refused is not None and refused.kind == "reject":
         since = date.fromisoformat(refused.at[:10])
-        approvals = [one for one in found if one.record.decision == "approve" and one.record.date >= since]
-        if not any(one.holds(signed=signed) for one in approvals):
+        if not any(one.record.date >= since for one in held):
             reasons.append(
                 f"{refused.payload['by']} rejected {refused.payload['run_id']} on {since} "
                 f"({refused.payload['reason']}), and no review has approved since"
@@ -183,7 +190,7 @@ def promote(
     if reasons:
         msg = f"{run.run_id} is not promoted:\n" + "\n".join(f"  - {one}" for one in reasons)
         raise GateError(msg)
-    held = [one for one in found if one.record.decision == "approve" and one.holds(signed=signed)]
+    held = _held(found, signed=signed)
     expires = min(one.record.expires for one in held)
     version = _move(run, alias, digest)
     decision = replace(
@@ -193,19 +200,14 @@ def promote(
         signed=all(one.status == "valid" for one in held),
     )
     decision.log(run.output / LOG, at)
-    return {
-        "run_id": run.run_id,
-        "model": decision.model,
-        "alias": alias,
-        "version": version,
-        "expires": decision.expires,
-        "signed": decision.signed,
-        "log": str(run.output / LOG),
-    }
+    told = {"run_id": run.run_id, "model": decision.model, "alias": alias, "version": version}
+    return told | {"expires": decision.expires, "signed": decision.signed, "log": str(run.output / LOG)}
 
 
 def reject(path: str | Path, *, by: str, reason: str, now: datetime | None = None) -> dict[str, Any]:
     """Record a no: the model's alias is frozen until another review, and it stops forecasting if in use.
+
+    Nothing can stand against it: neither a run that is unfinished or changed, nor a missing report.
 
     Parameters
     ----------
@@ -219,7 +221,7 @@ def reject(path: str | Path, *, by: str, reason: str, now: datetime | None = Non
     dict
         ``run_id, model, log``.
     """
-    run = find_run(path)
+    run = _any_run(path)
     decision = _decision("reject", run, by, reason, report_digest(run) if _has_report(run) else "")
     decision.log(run.output / LOG, now or datetime.now(UTC))
     return {"run_id": run.run_id, "model": decision.model, "log": str(run.output / LOG)}
@@ -268,7 +270,24 @@ def standing(output: str | Path, model: str, run_id: str, *, on: date) -> Standi
     return Standing("unsigned", said["run_id"], f"approved until {said['expires']}, unsigned: {names}")
 
 
-def _failing(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+def _held(found: Iterable[Verified], *, signed: bool) -> list[Verified]:
+    """Approvals that count."""
+    return [one for one in found if one.record.decision == "approve" and one.holds(signed=signed)]
+
+
+def _failing(report: Mapping[str, Any], accepted: set[str]) -> Iterable[str]:
+    """Failures that block until an approval accepts them: of checks, and of sections' own rules."""
+    failed = {one["id"] for one in report["checks"] if one["status"] == "FAIL"}
+    named = {one["id"]: one["title"] for one in report["checks"] if one["id"] in failed - set(BLOCKING)}
+    for one in report["sections"]:
+        if one["id"] != "S1" and one["status"] == "FAIL" and not failed & set(one["check_ids"]):
+            named[one["id"]] = one["title"]["en"]
+    for name, title in named.items():
+        if name not in accepted:
+            yield f"{name} ({title}): FAIL, and no approval accepts it (signoff --accept {name})"
+
+
+def _blocking(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     status = {one["id"]: one for one in checks}
     for name in BLOCKING:
         found = status.get(name, {"status": "NOT_ASSESSABLE", "title": "not in the report", "missing": []})

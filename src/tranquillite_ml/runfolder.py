@@ -18,14 +18,27 @@ SUMMARY = "summary.json"
 INTAKE = "intake.json"
 
 
+SOURCES = frozenset({".py", ".j2", ".css", ".js", ".json", ".yaml"})
+"""Endings of the files that decide what a run computes and what its report says."""
+
+
 @cache
 def package_digest() -> str:
-    """SHA-256 over the source of this package: which code made a run."""
-    root = Path(__file__).parent
+    """SHA-256 over this package, its code, templates and texts: what made a run and its report."""
+    return source_digest(Path(__file__).parent)
+
+
+def source_digest(root: Path) -> str:
+    """SHA-256 over the names and contents of a package's sources; see `SOURCES`.
+
+    Ready configurations are left out: a checkout has them elsewhere, and a run's identity holds its own.
+    """
     state = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        state.update(path.relative_to(root).as_posix().encode())
-        state.update(path.read_bytes())
+    for path in sorted(root.rglob("*"), key=lambda path: path.relative_to(root).parts):
+        parts = path.relative_to(root).parts
+        if path.suffix in SOURCES and parts[0] != "configs" and path.is_file():
+            state.update("/".join(parts).encode())
+            state.update(hashlib.sha256(path.read_bytes()).digest())
     return state.hexdigest()
 
 

@@ -173,6 +173,41 @@ def test_the_first_page_says_what_matters_first(made: Made, page: Page) -> None:
     assert [one["id"] for one in report["sections"]] == [f"S{k}" for k in range(1, 20)]
 
 
+def test_the_first_page_says_how_to_say_no_and_the_last_is_a_form(page: Page) -> None:
+    ids = [str(one.attributes.get("id")) for one in page.elements if one.attributes.get("id")]
+    for language in ("en", "fr"):
+        mine = [one for one in ids if one.startswith(f"{language}-")]
+        assert mine[-1] == f"{language}-form"
+        links = [str(one.attributes.get("href")) for one in page.elements if one.language == language]
+        assert links.index(f"#{language}-form") < links.index(f"#{language}-S1")
+    texts = [element.text for element in page.elements if element.tag == "h2"]
+    assert "How to say no" in texts
+    assert "Comment dire non" in texts
+
+
+def test_waivers_in_force_stand_on_the_first_page_and_others_nowhere(audited: Any) -> None:
+    waiver = {
+        "category": "drugs",
+        "origin": "agent",
+        "who": "A. Martin",
+        "when": "2026-01-05",
+        "why": "a trial",
+    }
+    given = [waiver | {"until": "2026-03-01"}, waiver | {"until": "2026-02-28", "why": "run out"}]
+    later = waiver | {"when": "2026-03-02", "until": "2026-12-31", "why": "to come"}
+    governance = Governance(waivers=[*given, later])
+    report, drawings = summarise_report(
+        audited[0], some_checks(), LIMITS, evidence=Evidence(governance=governance), inputs=Inputs(at=AT)
+    )
+    assert [one["why"] for one in report["governance"]["waivers"]] == ["a trial"]
+    html = render(report, drawings)
+    first = html[: html.index('id="en-S1"')]
+    assert "a trial" in first
+    assert "A. Martin" in first
+    assert "run out" not in html
+    assert "to come" not in html
+
+
 def colour(name: str, css: str) -> tuple[float, float, float]:
     found = re.search(rf"--{name}: #([0-9a-f]{{6}})", css)
     digits = found[1] if found else name.removeprefix("#")
@@ -278,9 +313,9 @@ def test_ten_thousand_cells_and_twenty_categories_stay_small_and_quick() -> None
             ]
             one = replace(one, measurements=(*one.measurements, *added))  # noqa: PLW2901
         checks.append(one)
-    begin = time.perf_counter()
+    begin = time.process_time()
     html = render(*summarise_report(forecasts, checks, LIMITS, inputs=Inputs(at=AT)))
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
     assert len(html.encode()) < 5_000_000
 
 

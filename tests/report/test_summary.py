@@ -44,7 +44,7 @@ def test_the_report_follows_its_schema_and_reads_back(made: tuple[dict[str, Any]
     report = made[0]
     validator().validate(report)
     assert json.loads(canonical(report)) == report
-    assert canonical(report).startswith(b'{"annex_iv":')  # keys are sorted
+    assert canonical(report).startswith(b'{"aia_ca":')  # keys are sorted
 
 
 def test_the_schema_refuses_a_status_that_does_not_exist(made: tuple[dict[str, Any], Any]) -> None:
@@ -83,6 +83,24 @@ def test_it_must_not_be_used_if_a_check_that_must_hold_does_not(
     assert (report["verdict"], report["use"]) == ("FAIL", "must_not")
     assert report["verdict_sentence"]["en"].startswith(f"It must not be used: {name} ")
     assert report["verdict_sentence"]["fr"].startswith("Elle ne doit pas être utilisée")
+
+
+def test_the_verdict_names_its_most_important_reasons_in_words(audited: tuple[Forecasts, Evidence]) -> None:
+    checks = some_checks(C17="FAIL", C11="NOT_ASSESSABLE", C10="FAIL", C06="FAIL", C28="FAIL", C12="FAIL")
+    said = report_of(checks, audited[0])["verdict_sentence"]
+    assert said["en"] == (
+        "It must not be used: C11 enforcement-driven records (not assessable); C17 proxies and prohibited "
+        "features (fail); it is not shown to be better than simple counts, or than chance (S7: C06); in the "
+        "simulations it feeds itself, or depends strongly on who reports (S10: C10); the legal status is not "
+        "in order (S2); at least one field of the fundamental-rights impact assessment is empty (S3); more "
+        "below: 1."
+    )
+    assert (
+        "pas démontré qu'elle soit meilleure que de simples comptages, ou que le hasard (S7: C06)"
+        in said["fr"]
+    )
+    only = report_of(some_checks(C17="FAIL"), audited[0], evidence=Evidence(governance=FILLED))
+    assert "S6" not in only["verdict_sentence"]["en"]  # fails through C17 alone, which is named
 
 
 def test_what_is_not_assessable_elsewhere_is_a_reservation_and_never_a_pass(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.report.reports import AT, LIMITS, mixed_checks
 from tranquillite_ml.audit import Evidence
+from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import GateError, UsageError
 from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.report.collecting import collect
@@ -155,6 +156,30 @@ def test_a_changed_file_of_the_run_is_named(name: str, copied: Path) -> None:
     where = [one.where for one in verify(copied / "report.json").problems]
     assert where
     assert set(where) <= {name, "model/"}
+
+
+def test_a_changed_governance_file_is_named_and_stops_a_promotion(copied: Path, tmp_path: Path) -> None:
+    path = tmp_path / "governance.yaml"
+    path.write_text("owner: City of Example\n", encoding="utf-8")
+    config = load_config("smoke", [f"governance.path={path}"])
+    (copied / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    forecasts, evidence = collect(copied)
+    folder = RunFolder(copied.parent, copied.name)
+    write_report(
+        folder, mixed_checks(), forecasts, evidence=evidence, thresholds=LIMITS, inputs=Inputs(at=AT)
+    )
+    report = read(copied)
+    assert report["governance"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    held = verify(copied / "report.json")
+    assert held.sound
+    assert "governance" in held.files
+    path.write_text("owner: City of Elsewhere\n", encoding="utf-8")
+    found = verify(copied / "report.json")
+    assert [one.where for one in found.problems] == ["governance"]
+    with pytest.raises(GateError, match=r"governance: the governance file has changed.*report RUN --again"):
+        found.require()
+    path.unlink()
+    assert verify(copied / "report.json").absent == ("governance",)
 
 
 def test_files_that_are_not_there_are_said_not_to_be(copied: Path) -> None:

@@ -17,6 +17,7 @@ from tranquillite_ml.config import EXTRA_BASELINES, MODEL_KINDS
 from tranquillite_ml.errors import UsageError
 
 CHECK = "CHECK THIS"
+GOVERNANCE = "governance.yaml"
 _SUGGESTED = 10
 _COMMENT, _WIDEST = 32, 110  # columns: where comments begin, and where lines end
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:[/-][A-Za-z0-9_]+)*")
@@ -69,18 +70,27 @@ def refuse_overwrite(path: Path, *, force: bool) -> None:
 
 
 def write_draft(draft: Draft, path: Path, *, force: bool) -> None:
-    """Write the config, after its own reader has accepted it.
+    """Write the config, after its own reader has accepted it, and an empty governance file beside it.
+
+    A governance file that is there already is left as it is, whatever `force` says: people filled it in.
 
     Raises
     ------
     UsageError
-        If there is a file already and `force` is not given, or it cannot be written.
+        If there is a config already and `force` is not given, or one of the two cannot be written.
     """
     from tranquillite_ml.config import RunConfig
+    from tranquillite_ml.governance import template
 
     text = "\n".join(_lines(draft, path)) + "\n"
     RunConfig.from_yaml(text, str(path))
     refuse_overwrite(path, force=force)
+    if not path.with_name(GOVERNANCE).exists():
+        _write(path.with_name(GOVERNANCE), template())
+    _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(text, encoding="utf-8", newline="\n")
@@ -101,6 +111,7 @@ def print_draft(draft: Draft, path: Path) -> Iterator[str]:
     for theirs, why in draft.columns.dropped.items():
         yield f"  {clean(repr(theirs))} describes persons ({why}): it is never loaded"
     yield from (f"  {CHECK}: {clean(question)}" for question in draft.questions)
+    yield f"{clean(path.with_name(GOVERNANCE))}: who answers for it; the report shows what is left empty"
     yield f"Next: tranquillite check {clean(path)}"
 
 
@@ -123,6 +134,10 @@ def _lines(draft: Draft, path: Path) -> Iterator[str]:
     yield "  duplicates: keep              # flag | drop | keep: a repeated row is a second record, or a slip"
     yield ""
     yield from _rest(draft)
+    yield ""
+    yield "# Who answers for the forecasts, and what has been allowed. With it, `tranquillite forecast` asks"
+    yield "# for a signed approval (`tranquillite signoff`, then `promote`) or for --allow-unsigned."
+    yield f"governance: {{path: {quoted(str(path.with_name(GOVERNANCE)))}}}"
 
 
 def _run_name(source: str) -> str:

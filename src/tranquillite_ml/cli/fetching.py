@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +50,70 @@ ChangesOption = Annotated[
 CACHE = ".fetched"
 
 
+@dataclass(frozen=True)
+class How:
+    """What every fetch can be told."""
+
+    cache: CacheOption = CACHE
+    allow_host: HostOption = None
+    fresh: FreshOption = False
+    timeout: TimeoutOption = 60
+    max_mb: LimitOption = 4000
+    accept_changes: ChangesOption = False
+    quiet: QuietOption = False
+    as_json: JsonOption = False
+
+    def web(self, address: str, header: str | None = None, scheme: str = "") -> Web:
+        """What asks a portal, which wants its token in a header of that name."""
+        from tranquillite_ml.portals import Web
+
+        token = os.environ.get(TOKEN)
+        headers = {header: scheme + token} if header is not None and token else {}
+        return Web(
+            address,
+            Path(self.cache),
+            self.allow_host or (),
+            headers,
+            timeout=self.timeout,
+            max_mb=self.max_mb,
+            fresh=self.fresh,
+        )
+
+    def file_web(self, source: str) -> Web:
+        """For a file of this machine nothing is asked, whatever the address."""
+        return self.web(source if "://" in source else "https://localhost")
+
+    def fetch(self, portal: Portal, web: Web, output: str, source: str | None = None) -> None:
+        """Bring a portal's data to a file, and tell of it."""
+        from tranquillite_ml.portals import fetch
+
+        changes = self.accept_changes
+        with at_work(quiet=self.quiet) as work:
+            found = fetch(portal, web, output, accept_changes=changes, source=source, report=work.report)
+        self.tell(found)
+
+    def tell(self, found: Mapping[str, Any]) -> None:
+        """Print what was fetched."""
+        emit(found, as_json=self.as_json, show=_show)
+
+
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `How`, and what they say as its argument `how`."""
+    own, shared = (inspect.signature(one, eval_str=True) for one in (command, How))
+    kept = [one for one in own.parameters.values() if one.name != "how"]
+    options = [one.replace(kind=one.KEYWORD_ONLY) for one in shared.parameters.values()]
+
+    @wraps(command)
+    def asked(**given: Any) -> None:
+        how = How(**{name: given.pop(name) for name in shared.parameters})
+        command(**given, how=how)
+
+    asked.__signature__ = own.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
+    asked.__annotations__ = {one.name: one.annotation for one in (*kept, *options)}
+    return asked
+
+
+@asking
 def socrata(
     address: Address,
     dataset: Annotated[str, typer.Argument(help="The data set's identifier, such as ijzp-q8t2.")],
@@ -55,23 +122,17 @@ def socrata(
     where: WhereOption = None,
     column: ColumnOption = None,
     drop: DropOption = None,
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    max_mb: LimitOption = 4000,
-    accept_changes: ChangesOption = False,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch a data set of a Socrata portal (SODA)."""
     from tranquillite_ml.portals import Socrata
 
-    web = _web(address, cache, allow_host, fresh, timeout, max_mb, "X-App-Token")
+    web = how.web(address, "X-App-Token")
     portal = Socrata(web, dataset, where, column or (), drop or ())
-    _fetch(portal, web, output, accept_changes, quiet, as_json)
+    how.fetch(portal, web, output)
 
 
+@asking
 def arcgis(
     address: Annotated[str, typer.Argument(help="The layer: its address ends in /FeatureServer/0.")],
     output: OutputOption,
@@ -79,23 +140,17 @@ def arcgis(
     where: Annotated[str, typer.Option("--where", help="A condition in SQL.")] = "1=1",
     column: ColumnOption = None,
     drop: DropOption = None,
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    max_mb: LimitOption = 4000,
-    accept_changes: ChangesOption = False,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch a layer of an ArcGIS feature server; points give lat and lng."""
     from tranquillite_ml.portals import ArcGis
 
-    web = _web(address, cache, allow_host, fresh, timeout, max_mb, "X-Esri-Authorization", "Bearer ")
+    web = how.web(address, "X-Esri-Authorization", "Bearer ")
     portal = ArcGis(web, where, column or (), drop or ())
-    _fetch(portal, web, output, accept_changes, quiet, as_json)
+    how.fetch(portal, web, output)
 
 
+@asking
 def ckan(
     address: Address,
     resource: Annotated[str, typer.Argument(help="The resource's identifier.")],
@@ -103,22 +158,16 @@ def ckan(
     *,
     column: ColumnOption = None,
     drop: DropOption = None,
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    max_mb: LimitOption = 4000,
-    accept_changes: ChangesOption = False,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch a resource of a CKAN portal's data store."""
     from tranquillite_ml.portals import Ckan
 
-    web = _web(address, cache, allow_host, fresh, timeout, max_mb, "Authorization")
-    _fetch(Ckan(web, resource, column or (), drop or ()), web, output, accept_changes, quiet, as_json)
+    web = how.web(address, "Authorization")
+    how.fetch(Ckan(web, resource, column or (), drop or ()), web, output)
 
 
+@asking
 def opendatasoft(
     address: Address,
     dataset: Annotated[str, typer.Argument(help="The data set's name.")],
@@ -127,23 +176,17 @@ def opendatasoft(
     where: WhereOption = None,
     column: ColumnOption = None,
     drop: DropOption = None,
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    max_mb: LimitOption = 4000,
-    accept_changes: ChangesOption = False,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch a data set of an Opendatasoft portal (Explore API 2.1)."""
     from tranquillite_ml.portals import Opendatasoft
 
-    web = _web(address, cache, allow_host, fresh, timeout, max_mb, "Authorization", "Apikey ")
+    web = how.web(address, "Authorization", "Apikey ")
     portal = Opendatasoft(web, dataset, where, column or (), drop or ())
-    _fetch(portal, web, output, accept_changes, quiet, as_json)
+    how.fetch(portal, web, output)
 
 
+@asking
 def police_uk(
     output: OutputOption,
     box: BoxOption,
@@ -151,20 +194,16 @@ def police_uk(
     first: Annotated[str, typer.Option("--from", metavar="YYYY-MM", help="First month.")],
     last: Annotated[str, typer.Option("--to", metavar="YYYY-MM", help="Last month.")],
     address: Annotated[str, typer.Option("--address", help="The service.")] = "https://data.police.uk",
-    cache: CacheOption = CACHE,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    accept_changes: ChangesOption = False,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch street-level records of data.police.uk in a box, month by month."""
     from tranquillite_ml.portals import PoliceUk, parse_box
 
-    web = _web(address, cache, None, fresh, timeout, 4000)
-    _fetch(PoliceUk(web, parse_box(box), first, last), web, output, accept_changes, quiet, as_json)
+    web = how.web(address)
+    how.fetch(PoliceUk(web, parse_box(box), first, last), web, output)
 
 
+@asking
 def open_meteo(
     output: OutputOption,
     *,
@@ -178,41 +217,36 @@ def open_meteo(
     address: Annotated[
         str, typer.Option("--address", help="The service.")
     ] = "https://archive-api.open-meteo.com",
-    cache: CacheOption = CACHE,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch past hourly weather of a point from Open-Meteo, in UTC."""
     from tranquillite_ml.portals import OpenMeteo
 
-    web = _web(address, cache, None, fresh, timeout, 4000)
+    web = how.web(address)
     portal = OpenMeteo(web, lat, lng, first, last, tuple(hourly.split(",")))
-    _fetch(portal, web, output, True, quiet, as_json)
+    how.fetch(portal, web, output)
 
 
 Source = Annotated[str, typer.Argument(help="A file of this machine, or its address.")]
 
 
+@asking
 def meteo_france(
     source: Source,
     output: OutputOption,
     *,
     station: Annotated[str, typer.Option("--station", help="Number or name of the station.")],
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Take a station's hours out of a file of Météo-France's hourly base (CSV, .gz too), in UTC."""
     from tranquillite_ml.portals import MeteoFrance, local_or_fetched
 
-    web = _file_web(source, cache, allow_host)
+    web = how.file_web(source)
     portal = MeteoFrance(local_or_fetched(source, web), station)
-    _fetch(portal, web, output, True, quiet, as_json, source)
+    how.fetch(portal, web, output, source)
 
 
+@asking
 def osm(
     source: Source,
     output: OutputOption,
@@ -220,64 +254,54 @@ def osm(
     kind: Annotated[
         list[str], typer.Option("--type", help="bar, school, station, … or name:key=value. Repeatable.")
     ],
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Take places of some types out of an OpenStreetMap extract (.osm.pbf)."""
     from tranquillite_ml.portals import OsmPoints, local_or_fetched, parse_types
 
-    web, types = _file_web(source, cache, allow_host), parse_types(kind)
+    web, types = how.file_web(source), parse_types(kind)
     portal = OsmPoints(local_or_fetched(source, web), types)
-    _fetch(portal, web, output, True, quiet, as_json, source)
+    how.fetch(portal, web, output, source)
 
 
+@asking
 def insee(
     source: Source,
     output: OutputOption,
     *,
     column: ColumnOption = None,
     box: Annotated[str | None, typer.Option("--box", metavar="S,W,N,E", help="Squares to keep.")] = None,
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Turn a CSV of INSEE's squares into GeoParquet: inhabitants and households, or the columns named."""
     from tranquillite_ml.portals import insee_squares, local_or_fetched, note, parse_box
 
-    web, path = _file_web(source, cache, allow_host), Path(output)
-    with at_work(quiet=quiet):
+    web, path = how.file_web(source), Path(output)
+    with at_work(quiet=how.quiet):
         kept = None if box is None else parse_box(box)
         dataset, n = insee_squares(
             local_or_fetched(source, web), path, columns=column or ("Ind", "Men"), box=kept
         )
         found = note(path, dataset, web, n, source)
-    emit(found, as_json=as_json, show=_show)
+    how.tell(found)
 
 
+@asking
 def file(
     address: Annotated[str, typer.Argument(help="The file's address.")],
     output: Annotated[str, typer.Option("--output", metavar="FILE", help="The file to write, as it is.")],
     *,
     licence: Annotated[str, typer.Option("--licence", help="Its licence, as its page says.")] = "",
     attribution: Annotated[str, typer.Option("--attribution", help="Who must be named.")] = "",
-    cache: CacheOption = CACHE,
-    allow_host: HostOption = None,
-    fresh: FreshOption = False,
-    timeout: TimeoutOption = 60,
-    max_mb: LimitOption = 4000,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
+    how: How,
 ) -> None:
     """Fetch one file as it is, resumed if it came half, with its SHA-256."""
     from tranquillite_ml.portals import keep_file
 
-    web = _web(address, cache, allow_host, fresh, timeout, max_mb)
-    with at_work(quiet=quiet):
+    web = how.web(address)
+    with at_work(quiet=how.quiet):
         found = keep_file(web, address, output, licence, attribution)
-    emit(found, as_json=as_json, show=_show)
+    how.tell(found)
 
 
 COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
@@ -299,45 +323,6 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (file, "file https://example.org/bus-stops.geojson --output stops.geojson"),
 )
 """Each source's command, and an example of its use."""
-
-
-def _web(  # noqa: PLR0917 - the options of each command, in their order
-    address: str,
-    cache: str,
-    hosts: Sequence[str] | None,
-    fresh: bool,
-    timeout: float,
-    max_mb: float,
-    header: str | None = None,
-    scheme: str = "",
-) -> Web:
-    from tranquillite_ml.portals import Web
-
-    token = os.environ.get(TOKEN)
-    headers = {header: scheme + token} if header is not None and token else {}
-    return Web(address, Path(cache), hosts or (), headers, timeout=timeout, max_mb=max_mb, fresh=fresh)
-
-
-def _file_web(source: str, cache: str, hosts: Sequence[str] | None) -> Web:
-    """For a file of this machine nothing is asked, whatever the address."""
-    address = source if "://" in source else "https://localhost"
-    return _web(address, cache, hosts, False, 60, 4000)
-
-
-def _fetch(  # noqa: PLR0917 - idem
-    portal: Portal,
-    web: Web,
-    output: str,
-    accept_changes: bool,
-    quiet: bool,
-    as_json: bool,
-    source: str | None = None,
-) -> None:
-    from tranquillite_ml.portals import fetch
-
-    with at_work(quiet=quiet) as work:
-        found = fetch(portal, web, output, accept_changes=accept_changes, source=source, report=work.report)
-    emit(found, as_json=as_json, show=_show)
 
 
 def _show(found: Mapping[str, Any]) -> Iterator[str]:

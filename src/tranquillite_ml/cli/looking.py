@@ -49,7 +49,7 @@ def check(
 def schema(
     table: Annotated[
         str | None,
-        typer.Argument(help="incidents, forecasts or quarantine; all if not given."),
+        typer.Argument(help="incidents, context, forecasts or quarantine; all if not given."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +65,7 @@ def _contracts(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"Schema version {found['schema_version']}"
     for name, rows in found["tables"].items():
         yield f"\n{name}"
-        header = ("column", "type", "meaning")
+        header = ("column", "type", "meaning", "made_by", "personal")
         yield text_table(header, [[row[key] for key in header] for row in rows], left=3)
 
 

@@ -16,6 +16,7 @@ from tranquillite_ml.cli import (
     looking,
     promoting,
     reporting,
+    retaining,
     runs,
     simulating,
     tuning,
@@ -91,6 +92,10 @@ for _command, _example in (
         promoting.reject,
         "tranquillite reject runs/stlouis-1234 --by 'A. Martin, board' --reason 'no necessity'",
     ),
+    (
+        retaining.retain,
+        "tranquillite retain incidents.csv runs --older-than 1095D --tz Europe/Paris --confirm",
+    ),
     (looking.schema, "tranquillite schema forecasts"),
     (looking.init, "tranquillite init incidents.csv --output config.yaml"),
 ):
@@ -111,13 +116,16 @@ for _measuring, _how in (
 app.add_typer(_benchmark, name="benchmark")
 
 _log = typer.Typer(
-    help="Look at the log of forecasts and decisions: verify, show.",
+    help="The log of forecasts and decisions: verify, show, add.",
     epilog="Example: tranquillite log verify runs/log.jsonl",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
 _log.command(cls=CarefulCommand, epilog="Example: tranquillite log verify runs/log.jsonl")(governance.verify)
 _log.command(cls=CarefulCommand, epilog="Example: tranquillite log show log.jsonl --last 5")(governance.show)
+_log.command(
+    cls=CarefulCommand, epilog="Example: tranquillite log add log.jsonl --role duty --action followed"
+)(governance.add)
 app.add_typer(_log, name="log")
 
 _fetch = typer.Typer(

@@ -28,6 +28,7 @@ STAGES = {
     "report": "checking it all and writing the report",
     "track": "recording the run in MLflow",
     "fetch": "fetching",
+    "refits": "training the model again",
 }
 
 
@@ -88,6 +89,8 @@ def _lines() -> Callable[[str, int, int], None]:
                 say(f"{at}  {STAGES.get(what, what)}")
         elif what == "trials":
             say(f"{at}    trial {done} of {total}")
+        elif what == "refits":
+            say(f"{at}    refit {done} of {total}")
         elif ":" in what and done == total:  # a simulation: its steps are weeks or scenarios
             say(f"{at}    {clean(what)}: done")
         elif what == "checks":

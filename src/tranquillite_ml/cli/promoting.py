@@ -27,6 +27,10 @@ def signoff(
     decision: Annotated[str, typer.Option("--decision", help="approve or reject.")],
     reason: ReasonOption,
     expires: Annotated[str, typer.Option("--expires", metavar="DATE", help="Last day on which it holds.")],
+    accepts: Annotated[
+        list[str] | None,
+        typer.Option("--accept", metavar="ID", help="A failure that is known and accepted: C04. Repeatable."),
+    ] = None,
     identity: Annotated[
         str | None,
         typer.Option("--identity", help="Name in the allowed-signers file, if it is to be signed."),
@@ -52,6 +56,7 @@ def signoff(
             date=datetime.now(UTC).date(),
             expires=last,
             reason=reason,
+            accepts=tuple(accepts or ()),
             report_sha256=report_digest(folder),
             identity=identity,
         )

@@ -18,6 +18,7 @@ from tranquillite_ml.errors import TranquilliteError
 if TYPE_CHECKING:
     from tranquillite_ml.cli.progress import Work
     from tranquillite_ml.intake import Incidents
+    from tranquillite_ml.report.summary import Inputs
     from tranquillite_ml.runfolder import RunFolder
 
 PUBLISHED = "published"
@@ -33,13 +34,28 @@ def report(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Audit again even if there is a report.")] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="More resamples, and refits of the real model.")
+        bool,
+        typer.Option(
+            "--deep",
+            help="Audit again, and train the model itself again: what that takes is told first; the same "
+            "command goes on with what is finished.",
+        ),
     ] = False,
     thresholds: Annotated[
         str | None, typer.Option("--thresholds", metavar="FILE", help="In place of those of the package.")
     ] = None,
     previous: Annotated[
         str | None, typer.Option("--previous", metavar="JSON", help="The last report, to say what changed.")
+    ] = None,
+    records: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--record", metavar="NAME=FILE", help="contests, decisions, frontier or trial. Repeatable."
+        ),
+    ] = None,
+    tests: Annotated[
+        str | None,
+        typer.Option("--tests", metavar="JSON", help="Results of this version's tests: id, title, status."),
     ] = None,
     output: Annotated[
         str | None,
@@ -52,13 +68,20 @@ def report(
 
     Exit code 0 whatever the verdict: the first page says what it is and why.
     """
+    from tranquillite_ml.report.given import read_bars, read_records
+    from tranquillite_ml.report.summary import Inputs
     from tranquillite_ml.report.writing import JSON, read_report
 
     with at_work(quiet=quiet) as work:
         folder = _folder(Path(run), output)
         held = folder.path / JSON
-        if again or not held.is_file():
-            _make(Path(run), folder, work, deep=deep, thresholds=thresholds, previous=previous)
+        if again or deep or not held.is_file():
+            inputs = Inputs(
+                previous=None if previous is None else read_report(previous),
+                bars=() if tests is None else read_bars(tests),
+            )
+            field = read_records(records or ())
+            _make(Path(run), folder, work, deep=deep, thresholds=thresholds, inputs=inputs, records=field)
         paths = _public(Path(run), folder, thresholds) if public else _paths(folder.path)
         found = read_report(paths["json"])
     told = {"verdict": found["verdict"], "use": found["use"], "sentence": found["verdict_sentence"]["en"]}
@@ -83,21 +106,27 @@ def _folder(path: Path, output: str | None) -> RunFolder:
 
 
 def _make(
-    path: Path, folder: RunFolder, work: Work, *, deep: bool, thresholds: str | None, previous: str | None
+    path: Path,
+    folder: RunFolder,
+    work: Work,
+    *,
+    deep: bool,
+    thresholds: str | None,
+    inputs: Inputs,
+    records: Mapping[str, Path],
 ) -> None:
     """Audit, write the report, and commit a finished run again with it."""
     from tranquillite_ml.bundle import write_manifest
     from tranquillite_ml.governance import load_thresholds
     from tranquillite_ml.report.collecting import collect
-    from tranquillite_ml.report.summary import Inputs
-    from tranquillite_ml.report.writing import audit_and_write, read_report
+    from tranquillite_ml.report.writing import audit_and_write
 
     finished = path == folder.path and folder.finished
     limits = load_thresholds(thresholds)
     forecasts, evidence = collect(path, thresholds=limits, deep=deep)
     incidents, notice = _incidents(evidence.config)
-    evidence = replace(evidence, incidents=incidents)
-    inputs = Inputs(notice=notice, previous=None if previous is None else read_report(previous))
+    evidence = replace(evidence, incidents=incidents, records={**evidence.records, **records})
+    inputs = replace(inputs, notice=notice)
     audit_and_write(folder, forecasts, evidence, inputs=inputs, thresholds=limits, report=work.report)
     if finished:
         write_manifest(folder.path, {"kind": "run", "run_id": folder.run_id})

@@ -12,7 +12,8 @@ from typing import Any
 from tranquillite_ml.cli.output import clean, hide_secrets, number, text_table
 
 COVERAGES = (0.01, 0.05, 0.10)
-_HEADER = ("model", "log score", "hit 1 %", "hit 5 %", "hit 10 %", "PAI 1 %", "PAI 5 %", "PAI 10 %", "O/E")
+_SCORES = ("model", "log score", "O/E", "hit 1 %", "hit 5 %", "hit 10 %")
+_PAI = ("model", "PAI 1 %", "PAI 5 %", "PAI 10 %")
 LEGEND = (
     "",
     "Log score: nats a forecast, larger is better. Hit rate (share of incidents) and PAI: in the 1, 5 and",
@@ -67,8 +68,14 @@ def _category(category: str, scores: Sequence[Row], hotspots: Sequence[Row]) -> 
     folds, incidents = scores[0].get("n_folds"), scores[0].get("n_incidents")
     yield f"{clean(category)}: {number(incidents, 0)} recorded incidents in {number(folds, 0)} folds"
     ranked = sorted(scores, key=_log_score, reverse=True)
-    for wide in ({"log_score", "hit_rate", "oe"}, {"log_score", "oe"}, {"oe"}, set[str]()):
-        table = text_table(_HEADER, [_cells(row, hotspots, wide) for row in ranked])
+    for wide in ({"log_score", "oe", "hit_rate"}, {"log_score", "oe"}, {"oe"}, set[str]()):
+        table = text_table(_SCORES, [_scores(row, hotspots, wide) for row in ranked])
+        if max(map(len, table.splitlines())) <= _width():
+            break
+    yield table
+    yield ""
+    for wide in ({"pai"}, set[str]()):
+        table = text_table(_PAI, [_pai(row, hotspots, wide) for row in ranked])
         if max(map(len, table.splitlines())) <= _width():
             break
     yield table
@@ -84,16 +91,19 @@ def _log_score(row: Row) -> float:
     return float(value) if isinstance(value, int | float) and value == value else float("-inf")  # noqa: PLR0124
 
 
-def _cells(row: Row, hotspots: Sequence[Row], wide: set[str]) -> list[str]:
-    model = row.get("model")
-    at = [_at(hotspots, model, coverage) for coverage in COVERAGES]
+def _scores(row: Row, hotspots: Sequence[Row], wide: set[str]) -> list[str]:
+    at = [_at(hotspots, row.get("model"), coverage) for coverage in COVERAGES]
     return [
-        str(model),
+        str(row.get("model")),
         _estimate(row, "log_score", 2, wide),
-        *(_estimate(found, "hit_rate", 3, wide) for found in at),
-        *(_estimate(found, "pai", 1, wide) for found in at),
         _estimate(row, "oe", 3, wide),
+        *(_estimate(found, "hit_rate", 3, wide) for found in at),
     ]
+
+
+def _pai(row: Row, hotspots: Sequence[Row], wide: set[str]) -> list[str]:
+    at = [_at(hotspots, row.get("model"), coverage) for coverage in COVERAGES]
+    return [str(row.get("model")), *(_estimate(found, "pai", 1, wide) for found in at)]
 
 
 def _at(hotspots: Iterable[Row], model: Any, coverage: float) -> Row:

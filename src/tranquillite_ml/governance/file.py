@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from tranquillite_ml.config.run import shipped_files
-from tranquillite_ml.config.sections import Day, Section, Text
 from tranquillite_ml.config.strict_yaml import ConfigSource, read_yaml
+from tranquillite_ml.config.values import Day, Section, Text
 from tranquillite_ml.config.words import KeyPath, dotted, explain_errors, shown
 from tranquillite_ml.errors import ConfigError
 from tranquillite_ml.governance import waivers as given

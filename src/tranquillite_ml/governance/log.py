@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from tranquillite_ml.errors import GateError, UsageError, check_in
 
-KINDS = ("forecast", "decision", "promote", "reject", "acknowledge", "repair")
+KINDS = ("forecast", "decision", "promote", "reject", "acknowledge", "retain", "repair")
 """What a line can be about; ``repair`` is written by `append` itself."""
 
 START = "0" * 64

@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from tranquillite_ml.config.sections import Day, Section, Text
 from tranquillite_ml.config.strict_yaml import ConfigSource
+from tranquillite_ml.config.values import Day, Section, Text
 from tranquillite_ml.config.words import KeyProblem, explain_errors, shown
 from tranquillite_ml.errors import ConfigError, UsageError
 from tranquillite_ml.governance.waivers import Said
@@ -27,6 +27,7 @@ NAMESPACE = "tranquillite"
 MAX_BYTES = 100_000
 _SECONDS = 30
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,127}")
+_ACCEPTED = re.compile(r"C[0-9]{2}|S[0-9]{1,2}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Status = Literal["valid", "unsigned", "expired", "future", "wrong_digest", "bad_signature"]
@@ -46,6 +47,13 @@ def _check_identity(value: str) -> str:
     return value
 
 
+def _check_accepted(value: str) -> str:
+    if not _ACCEPTED.fullmatch(value):
+        msg = f"expected the id of a check or section, such as C04 or S3, got {shown(value)}."
+        raise ValueError(msg)
+    return value
+
+
 Digest = Annotated[Text, AfterValidator(_check_digest)]
 
 
@@ -60,6 +68,9 @@ class SignOff(Section):
     date, expires : date
         The day it was decided, and the last day on which it holds.
     reason : str
+    accepts : tuple of str
+        Ids of failing checks and sections that an approval takes upon itself, such as ``C04``; why is in the
+        reason. The checks that must hold cannot be accepted.
     report_sha256 : str
         Digest of the report that was read. Another report needs another sign-off.
     identity : str, optional
@@ -80,6 +91,7 @@ class SignOff(Section):
     date: Day
     expires: Day
     reason: Said
+    accepts: tuple[Annotated[Text, AfterValidator(_check_accepted)], ...] = ()
     report_sha256: Digest
     identity: Annotated[Text, AfterValidator(_check_identity)] | None = None
     signature: str | None = Field(default=None, max_length=MAX_BYTES, exclude=True, repr=False)
@@ -93,7 +105,7 @@ class SignOff(Section):
 
     def to_bytes(self) -> bytes:
         """The record as it is written and signed: JSON, without the signature."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        values = self.model_dump(mode="json", exclude_defaults=True)
         return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
@@ -209,7 +221,8 @@ def verify_signoff(
     status, told = _dated(record, report_sha256, on)
     if status is None:
         status, told = _signed(record, on, allowed_signers)
-    return Verified(record, status, f"{record.role} ({record.name}), {record.decision}: {told}")
+    accepting = f" accepting {', '.join(record.accepts)}" if record.accepts else ""
+    return Verified(record, status, f"{record.role} ({record.name}), {record.decision}{accepting}: {told}")
 
 
 def _dated(record: SignOff, report_sha256: str, on: date) -> tuple[Status | None, str]:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tranquillite_ml.config.run import shipped_files
-from tranquillite_ml.config.sections import Day, Section, Text
 from tranquillite_ml.config.strict_yaml import read_yaml
+from tranquillite_ml.config.values import Day, Section, Text
 from tranquillite_ml.config.words import KeyProblem, explain_errors
 from tranquillite_ml.errors import UsageError, check_in
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tranquillite_ml.config.sections import Day, Origin, Section, Text
+from tranquillite_ml.config.sections import Origin
+from tranquillite_ml.config.values import Day, Section, Text
 from tranquillite_ml.config.words import KeyProblem
 
 

@@ -182,7 +182,7 @@ def differences(table: pd.DataFrame) -> list[Exhibit]:
             break
         shown = part[np.isfinite(part["difference"])]
         rows = [
-            {"label": f"{row.model}", "value": row.difference, "lower": row.lower, "upper": row.upper}
+            {"label": about(str(row.model)), "value": row.difference, "lower": row.lower, "upper": row.upper}
             | {"n": row.n_incidents}
             for row in shown.itertuples()
         ]

@@ -125,10 +125,19 @@ def governance_of(evidence: Evidence, on: date) -> dict[str, Any]:
     register = None if given.dirty_data is None else [one.model_dump(mode="json") for one in given.dirty_data]
     return {
         "there": evidence.governance is not None,
+        "sha256": _governance_sha256(evidence),
         "fields": fields,
         "waivers": waivers,
         "dirty_data": register,
     }
+
+
+def _governance_sha256(evidence: Evidence) -> str | None:
+    """SHA-256 of the governance file; None if the run names none, or it is no longer there."""
+    section = None if evidence.config is None else evidence.config.governance
+    if section is None or evidence.governance is None or not Path(section.path).is_file():
+        return None
+    return file_sha256(Path(section.path))
 
 
 def _answer(value: Any) -> str | None:
@@ -190,6 +199,7 @@ def data_of(evidence: Evidence) -> dict[str, Any] | None:
         "until": intake.get("until"),
         "tz": intake.get("tz"),
         "digest": intake.get("digest"),
+        "never_loaded": [] if evidence.config is None else list(evidence.config.incidents.drop_columns),
     }
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from tranquillite_ml.report import pictures
 from tranquillite_ml.report.mapped import Drawing
-from tranquillite_ml.report.terms import EVIDENCE, MEASURES, UNITS, named
+from tranquillite_ml.report.terms import EVIDENCE, MEASURES, UNITS, as_said, named
 from tranquillite_ml.report.wording import GLOSSARY, LANGUAGES, STATUS, SYMBOL, TEXTS, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -78,6 +78,9 @@ def resolve(report: Any, path: str) -> Any:
 class Page:
     """What the template asks for, in one language."""
 
+    told_units = ("days", "hours", "minutes", "nats", "periods", "weeks")
+    """Units that a value is not understood without."""
+
     def __init__(self, report: Mapping[str, Any], language: str, drawings: Mapping[str, Drawing]) -> None:
         self.report, self.language, self.drawings = report, language, drawings
         self.public = report["edition"] == "public"
@@ -114,6 +117,11 @@ class Page:
             if _DIGIT.search(text)
             else escape(text)
         )
+
+    def notice(self) -> Markup:
+        """What every output must say; in this language where we wrote it, else as it is."""
+        said = as_said(self.report["system"]["notice"])
+        return pictures.tag("span", "" if said is None else said[self.language], data_path="/system/notice")
 
     def status(self, status: str) -> str:
         """Name of a status."""

@@ -213,15 +213,34 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+MAX_REASONS = 6
+
+
 def verdict_sentence(use: str, whys: Sequence[Words]) -> Words:
-    """The verdict in one sentence, with why."""
-    return fill(USE[use], why=joined(list(whys), ("; ", " ; ")))
+    """The verdict in one sentence, with the most important reasons."""
+    told = list(whys[:MAX_REASONS])
+    if len(whys) > MAX_REASONS:
+        told.append(fill(SENTENCES["more_reasons"], n=str(len(whys) - MAX_REASONS)))
+    return fill(USE[use], why=joined(told, ("; ", " ; ")))
 
 
-def because(name: str, status: str, titles: Mapping[str, Words]) -> Words:
-    """One reason for the verdict: the title of a check or section, and its status."""
-    title = {language: _lower(text) for language, text in {**CHECK_TITLES, **titles}[name].items()}
+def because_check(name: str, status: str) -> Words:
+    """One reason for the verdict: a check, and its status."""
     state = {language: text.lower() for language, text in STATUS[status].items()}
-    return fill(
-        both("{name} {title} ({state})", "{name} {title} ({state})"), name=name, title=title, state=state
-    )
+    title = {language: _lower(text) for language, text in CHECK_TITLES[name].items()}
+    return {language: f"{name} {title[language]} ({state[language]})" for language in LANGUAGES}
+
+
+def because_section(section: Section, status: str, checks: Sequence[Mapping[str, Any]]) -> Words:
+    """One reason for the verdict: what a section comes to, and the checks that it comes from."""
+    through = ", ".join(one["id"] for one in checks if one["status"] == status)
+    where = f"{section.id}: {through}" if through else section.id
+    if status in section.leads:
+        said = {language: _lower(text).rstrip(".") for language, text in section.leads[status].items()}
+    else:
+        state = {language: text.lower() for language, text in STATUS[status].items()}
+        said = {language: f"{_lower(section.title[language])}, {state[language]}" for language in LANGUAGES}
+    return {
+        language: f"{text} ({french(where) if language == 'fr' else where})"
+        for language, text in said.items()
+    }

@@ -17,7 +17,8 @@ from tranquillite_ml.report.objections import OBJECTIONS
 from tranquillite_ml.report.sections import SECTIONS
 from tranquillite_ml.report.sentences import (
     answer_of,
-    because,
+    because_check,
+    because_section,
     reason_of,
     rule_of,
     status_of_measurement,
@@ -25,7 +26,7 @@ from tranquillite_ml.report.sentences import (
 )
 from tranquillite_ml.report.terms import ANCHORS, CHECK_TITLES, about, named
 from tranquillite_ml.report.verdicts import lacking, reasons_for_verdict, section_statuses, verdict
-from tranquillite_ml.report.wording import ANNEX_IV, LIMITS, LIMITS_VERSION, both
+from tranquillite_ml.report.wording import AIA_CA, ALTAI, ANNEX_IV, LIMITS, LIMITS_VERSION, Words, both
 from tranquillite_ml.runfolder import plain
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def summarise_report(
         "suppression": {"min_incidents": thresholds.setting("C19", "min_incidents")},
         "figures": figures,
         "annex_iv": ANNEX_IV,
+        "altai": ALTAI,
+        "aia_ca": AIA_CA,
     }
     report["changes"] = _changes(report, more)
     report = plain(report)
@@ -160,12 +163,9 @@ def _conclude(report: dict[str, Any]) -> None:
     statuses = section_statuses(report)
     report["verdict"], report["use"] = verdict(report)
     statuses["S1"] = report["verdict"]
-    titles = {one.id: one.title for one in SECTIONS}
-    whys = [
-        because(name, of[name]["status"] if name in of else statuses.get(name, "NOT_ASSESSABLE"), titles)
-        for name in reasons_for_verdict(report)
-    ]
-    report["verdict_sentence"] = verdict_sentence(report["use"], whys)
+    report["verdict_sentence"] = verdict_sentence(
+        report["use"], [_why(name, of, statuses) for name in reasons_for_verdict(report)]
+    )
     report["sections"] = []
     for one in SECTIONS:
         mine = [of[name] for name in one.checks if name in of]
@@ -185,6 +185,14 @@ def _conclude(report: dict[str, Any]) -> None:
         entry |= {"pointers": list(one.pointers)}
         entry["answer"] = report["verdict_sentence"] if one.id == "S1" else answer
         report["sections"].append(entry)
+
+
+def _why(name: str, of: Mapping[str, Any], statuses: Mapping[str, str]) -> Words:
+    """One reason for the verdict: a check, or a section."""
+    section = next((one for one in SECTIONS if one.id == name), None)
+    if section is None:
+        return because_check(name, of[name]["status"] if name in of else "NOT_ASSESSABLE")
+    return because_section(section, statuses[name], [of[one] for one in section.checks if one in of])
 
 
 def _figures(

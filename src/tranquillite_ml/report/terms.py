@@ -18,7 +18,7 @@ ANCHORS: dict[str, list[str]] = _NAMES["anchors"]
 """Text of law or study that asks for each check."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_PARTS = re.compile(r"( · |, )")
+_PARTS = re.compile(r"( · |, |: )")
 
 
 def named(name: str, known: dict[str, Words]) -> Words:
@@ -30,6 +30,11 @@ def named(name: str, known: dict[str, Words]) -> Words:
     ('gain sur le hasard', 'odd name')
     """
     return known.get(name) or both(name.replace("_", " "), name.replace("_", " "))
+
+
+def as_said(text: str | None) -> Words | None:
+    """What every output must say, in both languages where the words are ours; None if there is none."""
+    return None if text is None else PHRASES.get(text, {"en": text, "fr": text})
 
 
 def about(*parts: str | None) -> Words | None:

@@ -69,15 +69,35 @@ def verdict(report: Report) -> tuple[Status, str]:
     return "WARN", "with_reservations"
 
 
+FIRST = ("S7", "S8", "S10")
+"""Sections whose failure is told first: no use, unequal treatment, feedback."""
+
+
 def reasons_for_verdict(report: Report) -> list[str]:
-    """Ids of the checks and sections that the verdict comes from."""
+    """Ids of the checks and sections that the verdict comes from, the most important first.
+
+    Checks that must hold come before all; a section that fails through them alone is not named again.
+    """
     status, use = verdict(report)
     of = {check["id"]: check["status"] for check in report["checks"]}
-    if use == "must_not":
-        return [name for name in MUST_HOLD if of.get(name, "NOT_ASSESSABLE") in {"FAIL", "NOT_ASSESSABLE"}]
-    statuses = section_statuses(report)
+    lost = [name for name in MUST_HOLD if of.get(name, "NOT_ASSESSABLE") in {"FAIL", "NOT_ASSESSABLE"}]
     wanted = {"FAIL"} if status == "FAIL" else {"WARN", "NOT_ASSESSABLE"}
-    return [name for name in IN_VERDICT if statuses[name] in wanted]
+    sections = {one.id: one for one in SECTIONS}
+    found = [
+        name for name, given in section_statuses(report).items() if name in IN_VERDICT and given in wanted
+    ]
+    if use == "must_not":
+        found = [name for name in found if not _through(sections[name], of, report) <= set(lost)]
+    else:
+        lost = []
+    return lost + sorted(found, key=lambda name: (name not in FIRST, IN_VERDICT.index(name)))
+
+
+def _through(section: Section, of: Mapping[str, Status], report: Report) -> set[str]:
+    """What makes a section fail: its checks, and its own rule by the section's id."""
+    failed = {name for name in section.checks if of.get(name) == "FAIL"}
+    own = section.id in _OWN and _OWN[section.id](report) == "FAIL"
+    return failed | ({section.id} if own else set())
 
 
 # ---------------------------------------------------------------------- sections with rules of their own

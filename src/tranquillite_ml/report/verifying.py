@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tranquillite_ml.bundle import check_manifest
 from tranquillite_ml.config.words import shown
@@ -17,6 +17,9 @@ from tranquillite_ml.report.facts import KEPT, file_sha256
 from tranquillite_ml.report.sections import SECTIONS
 from tranquillite_ml.report.summary import canonical, leaves, value_digests
 from tranquillite_ml.report.verdicts import check_status, section_statuses, verdict
+
+if TYPE_CHECKING:
+    from tranquillite_ml.config import RunConfig
 
 MAX_BYTES = 200_000_000
 _SHORT = 8
@@ -258,27 +261,51 @@ def _files(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
             yield "model/", ""
         except BundleError as error:
             yield "model/", str(error)
-    yield from _inputs(report, folder)
+    config = _config(folder)
+    yield from _inputs(report, config)
+    yield from _governance(report, config)
 
 
-def _inputs(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
-    """Files of incidents, found through the run's configuration."""
-    listed = {one["name"]: one["sha256"] for one in report["run"]["inputs"] if one["sha256"]}
-    if not listed:
-        return
+def _config(folder: Path) -> RunConfig | None:
     from tranquillite_ml.config import load_config
 
     try:
-        given = load_config(folder / "config.yaml").incidents.path
+        return load_config(folder / "config.yaml")
     except (TranquilliteError, OSError):
-        given = None
+        return None
+
+
+def _inputs(report: Mapping[str, Any], config: RunConfig | None) -> Iterator[tuple[str, str]]:
+    """Files of incidents, found through the run's configuration."""
+    listed = {one["name"]: one["sha256"] for one in report["run"]["inputs"] if one["sha256"]}
+    given = None if config is None else config.incidents.path
     pattern = Path(given) if given else None
-    found = {path.name: path for path in pattern.parent.glob(pattern.name)} if pattern else {}
+    found = {path.name: path for path in pattern.parent.glob(pattern.name)} if listed and pattern else {}
     for name, digest in listed.items():
         if name not in found:
             yield name, _ABSENT
         else:
             yield name, "" if file_sha256(found[name]) == digest else "its SHA-256 is not that of the report"
+
+
+def _governance(report: Mapping[str, Any], config: RunConfig | None) -> Iterator[tuple[str, str]]:
+    """The governance file that the configuration names: a report is about what it said."""
+    digest = report["governance"]["sha256"]
+    section = None if config is None else config.governance
+    path = None if section is None else Path(section.path)
+    if path is None or not path.is_file():
+        if digest is not None:
+            yield "governance", _ABSENT
+    elif file_sha256(path) == digest:
+        yield "governance", ""
+    else:
+        yield (
+            "governance",
+            (
+                "the governance file has changed since, or was not there: "
+                "`tranquillite report RUN --again` writes a report on what it says now"
+            ),
+        )
 
 
 def _again(

@@ -143,11 +143,17 @@ HARMS: Words = _TEXTS["harms"]
 GLOSSARY: list[dict[str, Words]] = _TEXTS["glossary"]
 ANNEX_IV: list[dict[str, Any]] = _TEXTS["annex_iv"]
 """Headings of Annex IV of the AI Act, and the sections that hold what they ask for."""
+ALTAI: list[dict[str, Any]] = _TEXTS["altai"]
+"""The seven headings of the Assessment List for Trustworthy AI (AI HLEG, 2020), and where the evidence is."""
+AIA_CA: list[dict[str, Any]] = _TEXTS["aia_ca"]
+"""What Canada's Algorithmic Impact Assessment asks, and where the answers are."""
 LIMITS: Words = dict(LIMITS_OF_USE)
 """Limits of use, as they stand on every output; version `LIMITS_VERSION`."""
 
 __all__ = [
+    "AIA_CA",
     "AI_ACT_CLASS",
+    "ALTAI",
     "ANNEX_IV",
     "GLOSSARY",
     "HARMS",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tranquillite_ml.audit import audit
+from tranquillite_ml.bundle import MANIFEST
 from tranquillite_ml.governance import load_thresholds
 from tranquillite_ml.report.collecting import read_latest, read_tables
 from tranquillite_ml.report.documents import documents
@@ -41,7 +42,7 @@ def write_report(
     Parameters
     ----------
     folder : RunFolder
-        Where they are written. A finished run has to be committed again.
+        Where they are written. A finished run is opened again, and has to be committed again.
     checks : sequence of Check
         As `tranquillite_ml.audit.audit` gives them.
     forecasts : Forecasts
@@ -58,6 +59,7 @@ def write_report(
     dict of str to Path
         ``html, json, sha256`` and the documents by name.
     """
+    (folder.path / MANIFEST).unlink(missing_ok=True)  # killed from here on, the run is unfinished, not broken
     limits = load_thresholds() if thresholds is None else thresholds
     more = inputs or Inputs()
     more = replace(
