@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: `api.md` from the public names, `schema.md` from the tables.
+"""Write the pages made from the code: `docs/api.md` from the public names, `data/README.md` from the tables.
 
 `make docs` runs it; the tests fail while a page differs from what it would write.
 """
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import tranquillite_ml as tq
-from tranquillite_ml.schema import SCHEMA_VERSION, TABLES, describe
+from tranquillite_ml.schema import ABOUT, SCHEMA_VERSION, TABLES, describe
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 MADE = "*Made from the code by `make docs`: change the docstring, not this page.*"
 
 
 def pages() -> dict[str, str]:
-    """Text of each page by its file's name."""
-    return {"api.md": "\n".join(api()) + "\n", "schema.md": "\n".join(schema()) + "\n"}
+    """Text of each page by its path from the project's root."""
+    made = {"docs/api.md": api(), "data/README.md": dictionary()}
+    return {path: "\n".join(lines) + "\n" for path, lines in made.items()}
 
 
 def api() -> Iterator[str]:
@@ -44,16 +45,22 @@ def api() -> Iterator[str]:
             yield f"- `{room}.{_call(value, name)}`: {_first(value)}"
 
 
-def schema() -> Iterator[str]:
-    """Lines of the page of tables."""
-    yield "# Tables"
-    yield f"\n{MADE}"
+def dictionary() -> Iterator[str]:
+    """Lines of the data dictionary: each column with its unit, who makes it, and whether it is personal."""
+    yield f"# Data dictionary\n\n{MADE}"
+    yield "\nNo data are shipped. A city may keep its files in this folder: only this page is versioned."
+    yield "How files, databases and portals are read: [docs/sources.md](../docs/sources.md)."
     yield f"\nSchema version {SCHEMA_VERSION}. `tranquillite schema TABLE` prints the same."
+    yield "\n**Made by**: the `publisher` of the records, our `reading` of them, or a `model`."
+    yield "**Personal**: `no`, or `indirectly` where the place and time of one record can point at a person,"
+    yield "joined with what somebody else knows. Columns that describe persons (names, dates of birth,"
+    yield "telephone and plate numbers, …) are in no table: reading stops at them."
     for table in TABLES:
         yield f"\n## {table}"
-        yield "\n| column | type and unit | meaning |\n|---|---|---|"
+        yield f"\n{ABOUT[table]}"
+        yield "\n| column | type and unit | meaning | made by | personal |\n|---|---|---|---|---|"
         for row in describe(table).itertuples():
-            yield f"| `{row.column}` | {row.type} | {row.meaning} |"
+            yield f"| `{row.column}` | {row.type} | {row.meaning} | {row.made_by} | {row.personal} |"
 
 
 def _heading(room: str) -> Iterator[str]:
@@ -126,5 +133,5 @@ def _first(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    for file, text in pages().items():
-        (HERE / file).write_text(text, encoding="utf-8")
+    for path, text in pages().items():
+        (ROOT / path).write_text(text, encoding="utf-8")

@@ -27,7 +27,9 @@ BENCHES = (
     "kernels",
     "hawkes",
     "tuning",
+    "ensemble",
     "explain",
+    "context",
     "report",
     "weekly",  # the longest comes last
 )

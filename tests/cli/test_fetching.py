@@ -1,5 +1,6 @@
 """fetch: what is printed, what is written, and exit codes."""
 
+import inspect
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.cli.conftest import last_json
 from tests.portals.conftest import ask, host, naps  # noqa: F401 - fixtures
 from tests.portals.test_protocols import PORTALS, N
+from tranquillite_ml.cli import fetching
 from tranquillite_ml.cli.fetching import COMMANDS, TOKEN
 
 ARGUMENTS = {
@@ -64,3 +66,11 @@ def test_insee_and_every_example(tranquillite, tmp_path):
         told = tranquillite("fetch", example.split()[0], "--help")
         assert told.exit_code == 0
         assert "Example: tranquillite fetch" in told.stdout
+
+
+def test_every_source_takes_the_same_options() -> None:
+    shared = list(inspect.signature(fetching.How).parameters)
+    for command, _ in fetching.COMMANDS:
+        names = list(inspect.signature(command).parameters)
+        assert names[-len(shared) :] == shared, command.__name__
+        assert "how" not in names

@@ -1,11 +1,12 @@
-"""log verify and log show."""
+"""log verify, log show and log add."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.cli.conftest import last_json
-from tranquillite_ml.governance.log import append
+from tranquillite_ml.audit.reviews import reviewed_cells
+from tranquillite_ml.governance.log import append, read_log
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -56,3 +57,23 @@ def test_show_prints_the_last_lines_harmlessly(tranquillite, log):
 def test_a_log_that_is_not_there_is_exit_code_2(tranquillite):
     assert tranquillite("log", "verify", "no.jsonl").exit_code == 2
     assert tranquillite("log", "show", "no.jsonl").exit_code == 2
+
+
+def test_a_decision_and_the_review_of_a_cell_are_added_and_read_back(tranquillite, tmp_path):
+    path, digest = tmp_path / "use.jsonl", "ab" * 32
+    append(path, "forecast", {"sha256": digest}, NOON)
+    common = ("log", "add", path, "--role", "duty officer")
+    assert tranquillite(*common, "--action", "followed").exit_code == 0
+    cell = ("--action", "nothing", "--cell", "89396802c13ffff", "--period", "2026-03-02")
+    assert tranquillite(*common, *cell, "--reason", "works nearby").exit_code == 0
+    assert reviewed_cells(path) == {"89396802c13ffff"}
+    assert [entry.payload["forecast_sha256"] for entry in read_log(path)[1:]] == [digest, digest]
+    for refused, code in (
+        (cell, 2),  # a review says what it came to
+        (("--action", "overridden"), 2),
+        (("--action", "shrugged"), 3),
+        (("--action", "followed", "--period", "soon"), 3),
+        (("--action", "followed", "--forecast", "0" * 64), 2),
+    ):
+        assert tranquillite(*common, *refused).exit_code == code, refused
+    assert len(read_log(path)) == 3

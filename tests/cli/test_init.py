@@ -13,6 +13,7 @@ from tranquillite_ml.cli.zones import guess_zone
 from tranquillite_ml.config import RunConfig, load_config
 from tranquillite_ml.config.strict_yaml import ConfigSource, parse_yaml
 from tranquillite_ml.errors import UsageError
+from tranquillite_ml.governance import load_governance, template
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -66,6 +67,20 @@ def test_a_french_file_becomes_a_config_that_check_accepts(tranquillite, tmp_pat
     assert "its name says 'nom'" in text
     assert "phone numbers" in text
     assert "Jean" not in text
+
+
+def test_an_empty_governance_file_is_written_beside_and_never_again(tranquillite, tmp_path):
+    rows().to_parquet(tmp_path / "incidents.parquet")
+    (tmp_path / "city").mkdir()
+    told = tranquillite("init", "incidents.parquet", "--output", "city/config.yaml")
+    assert told.exit_code == 0, told.stderr
+    path = tmp_path / "city" / "governance.yaml"
+    assert "governance.yaml: who answers" in told.stdout
+    assert path.read_text(encoding="utf-8") == template()
+    assert load_config("city/config.yaml").governance.path == "city/governance.yaml"
+    path.write_text("owner: City of Example\n", encoding="utf-8")
+    assert tranquillite("init", "incidents.parquet", "--output", "city/config.yaml", "--force").exit_code == 0
+    assert load_governance(path).owner == "City of Example"
 
 
 def test_hostile_categories_stay_text(tranquillite, tmp_path):

@@ -187,11 +187,12 @@ COMMANDS = (
     "signoff",
     "promote",
     "reject",
+    "retain",
     "schema",
     "init",
 )
 GROUPS = ("benchmark", "log", "fetch", "simulate")
-NO_CONFIG = {"schema", "init", "report", "verify", "signoff", "promote", "reject"}
+NO_CONFIG = {"schema", "init", "report", "verify", "signoff", "promote", "reject", "retain"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

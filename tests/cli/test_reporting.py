@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import Result
 
 from tests.report.conftest import build
+from tests.report.reading import Page
 from tranquillite_ml.config import ready_configs
 
 Call = Callable[..., Result]
@@ -49,6 +51,73 @@ def test_what_is_no_run_is_refused(tranquillite: Call, tmp_path: Path) -> None:
     assert found.exit_code == 2
     assert "holds no backtest" in found.stderr
     assert tranquillite("verify", "nothing.json").exit_code == 2
+
+
+BAD = {
+    "negative": (
+        lambda rows: rows.assign(expected_count=rows["expected_count"].where(rows.index != 2, -1.0)),
+        "≥ 0",
+    ),
+    "not a number": (
+        lambda rows: rows.assign(expected_count=rows["expected_count"].where(rows.index != 2)),
+        "≥ 0",
+    ),
+    "twice": (lambda rows: pd.concat([rows, rows.iloc[[2]]]), "each map must hold each"),
+    "missing": (lambda rows: rows.drop(index=2), "each map must hold each"),
+    "unknown cell": (
+        lambda rows: rows.assign(cell=rows["cell"].where(rows.index != 2, "not-a-cell")),
+        "cell",
+    ),
+    "no cell of H3": (
+        lambda rows: rows.assign(cell=rows["cell"].where(rows.index != 2, "ffffffffffffffff")),
+        "cell",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_another_system_s_forecasts_that_cannot_be_right_are_refused(
+    name: str, tranquillite: Call, tmp_path: Path
+) -> None:
+    rows = build(rings=1, horizons=2, categories=("noise",)).to_frame()
+    spoil, told = BAD[name]
+    spoil(rows.reset_index(drop=True).astype({"cell": str})).to_csv(tmp_path / "theirs.csv", index=False)
+    found = tranquillite("report", "theirs.csv", "--quiet")
+    assert found.exit_code == 3, (found.stdout, found.stderr)
+    assert told in found.stderr
+    assert not list(tmp_path.glob("theirs-report/*.json"))
+
+
+def test_hostile_names_of_another_system_leave_the_page_as_it_is(tranquillite: Call, tmp_path: Path) -> None:
+    shapes = []
+    for name in ("harmless", "<img src=x onerror=alert(1)>"):
+        build(rings=1, horizons=1, categories=(name,), models=(name,)).write(tmp_path / "theirs.parquet")
+        assert tranquillite("report", "theirs.parquet", "--quiet", "--again").exit_code == 0
+        shapes.append(Page(Path("theirs-report/report.html").read_text(encoding="utf-8")).shape())
+    assert shapes[0] == shapes[1]
+
+
+def test_records_and_results_of_tests_are_taken_in_or_refused(tranquillite: Call, tmp_path: Path) -> None:
+    build(rings=1, horizons=1, categories=("noise",)).write(tmp_path / "theirs.parquet")
+    (tmp_path / "contests.csv").write_text("contest_id,received_on,about\n1,2026-01-02,89396802c13ffff\n")
+    (tmp_path / "bars.json").write_text('[{"id": "B7", "title": "additivity", "status": "FAIL"}]')
+    given = ("--record", "contests=contests.csv", "--tests", "bars.json")
+    made = tranquillite("report", "theirs.parquet", "--json", "--quiet", *given)
+    assert made.exit_code == 0, made.output
+    report = json.loads(Path(json.loads(made.stdout)["paths"]["json"]).read_text(encoding="utf-8"))
+    status = {one["id"]: one["status"] for one in report["checks"]} | {
+        one["id"]: one["status"] for one in report["sections"]
+    }
+    assert status["C21"] == "FAIL"  # there is a log, and nobody to write to
+    assert status["S19"] == "FAIL"
+    (tmp_path / "bars.json").write_text('[{"id": "B7", "status": "GREEN"}]')
+    for wrong, code in (
+        (("--tests", "bars.json"), 3),
+        (("--tests", "none.json"), 3),
+        (("--record", "contest=contests.csv"), 2),
+        (("--record", "contests=none.csv"), 2),
+    ):
+        assert tranquillite("report", "theirs.parquet", "--again", "--quiet", *wrong).exit_code == code, wrong
 
 
 @pytest.mark.slow

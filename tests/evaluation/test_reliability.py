@@ -65,6 +65,31 @@ def test_bins_hold_all_cells_and_incidents(city: Forecasts) -> None:
     assert carried.max() < 1.5 * carried.min()
 
 
+def test_groups_of_places_by_hand(make_forecasts: Callable) -> None:
+    seen = make_forecasts({"a": [[1.0, 2, 3, 4]] * 2}, [[1, 1, 0, 4], [3, 1, 0, 5]])
+    table = reliability_curve(seen, places=["south", "north", "north", "south"])
+    assert table["bin"].tolist() == ["north", "south"]
+    assert table[["n", "n_incidents"]].to_numpy().tolist() == [[4, 2], [4, 13]]
+    assert table["forecast"].tolist() == [2.5, 2.5]
+    assert table["oe"].tolist() == pytest.approx([2 / 10, 13 / 10])
+
+
+def test_groups_of_places_have_intervals_over_folds(city: Forecasts) -> None:
+    places = np.arange(len(city.cells)) % 4
+    table = reliability_curve(city, places=places, level=1 - 0.05 / 4, n_boot=2000)
+    assert table.groupby("model")["n"].sum().tolist() == [26 * 300] * 3
+    right = table[table["model"] == "truth"]
+    assert right["bin"].tolist() == [0, 1, 2, 3]
+    assert ((right["oe_lower"] <= 1) & (right["oe_upper"] >= 1)).all()
+
+
+@pytest.mark.parametrize("places", [["a"], ["a", None, "b", "c"]])
+def test_each_cell_needs_a_label(make_forecasts: Callable, places: list) -> None:
+    seen = make_forecasts({"a": [[1.0, 2, 3, 4]]}, [[1, 1, 0, 4]])
+    with pytest.raises(UsageError, match="one label for each of the 4 cells"):
+        reliability_curve(seen, places=places)
+
+
 def test_tied_forecasts_share_a_bin(city: Forecasts) -> None:
     table = reliability_curve(city, model="constant")
     assert len(table) == 1

@@ -10,6 +10,7 @@ from tranquillite_ml.features.history import History
 from tranquillite_ml.features.memory import Memory, Source, learn_memory
 from tranquillite_ml.features.near_repeat import NearRepeat
 from tranquillite_ml.features.neighbourhood import Neighbourhood
+from tranquillite_ml.features.overlay import street_km
 from tranquillite_ml.features.places import Places
 from tranquillite_ml.features.self_exciting import SelfExciting
 from tranquillite_ml.features.smoothing import posterior_mean, smoothed_rate
@@ -36,4 +37,5 @@ __all__ = [
     "learn_memory",
     "posterior_mean",
     "smoothed_rate",
+    "street_km",
 ]

@@ -106,7 +106,10 @@ class Calendar(FeatureBlock):
             check_span(layer, bins)
         home = zone_country(bins.tz)
         if self.country and home not in {None, self.country.upper()}:
-            msg = f"holidays are those of {self.country}, but the time zone {bins.tz} lies in {home}."
+            msg = (
+                f"holidays are those of {self.country}, but the time zone {bins.tz} lies in {home}: say "
+                f"country={home!r}, or leave it out."
+            )
             warnings.warn(msg, DataWarning, stacklevel=2)
         for name, unit in self._names(target, bins).items():
             told = self._of.get(name)

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tranquillite_ml.errors import InputDataError
+from tranquillite_ml.features.asof import choose, need_layer
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
     from tranquillite_ml.grid import Grid
+    from tranquillite_ml.intake.context import Context
 
 MAX_VERTICES = 512
 
@@ -78,6 +84,53 @@ def line_km(grid: Grid, shapes: NDArray[Any]) -> NDArray[np.float64]:
     piece, cell = shapely.STRtree(cells).query(pieces, predicate="intersects")
     length = shapely.length(shapely.intersection(pieces[piece], cells[cell]))
     return np.asarray(np.bincount(cell, weights=length, minlength=grid.n_cells) / 1000)
+
+
+def street_km(grid: Grid, layer: Context, *, types: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Kilometres of street in each cell, as a denominator of hotspots (`hotspot_curve`).
+
+    Parameters
+    ----------
+    grid : Grid
+    layer : Context
+        Of kind lines; every row counts, whenever it was known: what is measured by it lies in the past.
+    types : sequence of str, optional
+        Types of street that count; all of them when not given.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_cells,)
+        A street along the edge of two cells counts in both.
+
+    Raises
+    ------
+    UsageError
+        If the layer is of another kind, or lacks a type.
+    InputDataError
+        If no street lies in the grid.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> from tranquillite_ml.hexgrid import HexGrid
+    >>> from tranquillite_ml.intake.context import read_context
+    >>> rows = gpd.GeoDataFrame(geometry=[shapely.LineString([(5.380, 43.30), (5.381, 43.30)])], crs=4326)
+    >>> streets = read_context(rows, kind="lines", name="streets", tz="Europe/Paris", known="2020-01-01")
+    >>> grid = HexGrid(["8939681506bffff"]).dilated(9)
+    >>> round(float(street_km(grid, streets).sum()), 3)  # cos 43.3° × 111.4 m a thousandth of a degree
+    0.081
+    """
+    layer = need_layer(layer, ["lines"], "street_km")
+    there = sorted(set(layer.table.get("type", ())))
+    chosen = choose(types, there, "type", layer)
+    shapes = layer.table["geometry"].to_numpy()
+    if types is not None:
+        shapes = shapes[layer.table["type"].isin(chosen).to_numpy()]
+    found = line_km(grid, shapes)
+    if not found.any():
+        msg = f"no line of {layer.name!r} lies in the grid: is its coordinate system the one it states?"
+        raise InputDataError(msg)
+    return found
 
 
 def line_metres(grid: Grid, shapes: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tranquillite_ml.config.words import redact
 from tranquillite_ml.errors import InputDataError, PersonLevelDataError
+from tranquillite_ml.intake.notes import note_path
 from tranquillite_ml.intake.persons import person_word
 from tranquillite_ml.portals.answers import check_url, digest_of
 from tranquillite_ml.portals.dataset import Dataset, Portal, arrow_schema, as_table, write_pages
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Report = Callable[[str, int, int], None]
-NOTE = ".source.json"
 _ADVICE = "Look at the new columns, then fetch again with --accept-changes."
 
 
@@ -153,16 +153,12 @@ def note(
         "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "sha256": digest_of(path),
     }
-    beside = _beside(path)
+    beside = note_path(path)
     partial = beside.with_name(f".{beside.name}.partial")
     kept = said | {"output": path.name, "answers": web.used}
     partial.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
     partial.replace(beside)
     return said | {"answers": len(web.used), "cached": sum(1 for answer in web.used if answer["cached"])}
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name + NOTE)
 
 
 def _refuse_persons(dataset: Dataset) -> None:
@@ -180,7 +176,7 @@ def _refuse_persons(dataset: Dataset) -> None:
 def _refuse_changes(dataset: Dataset, path: Path, *, accept_changes: bool) -> None:
     """Stop before a file that others read gets other columns than it had."""
     try:
-        before = dict(json.loads(_beside(path).read_bytes())["columns"])
+        before = dict(json.loads(note_path(path).read_bytes())["columns"])
     except (OSError, ValueError, KeyError, TypeError):
         return
     if accept_changes or not before or before == dataset.columns:

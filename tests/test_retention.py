@@ -1,0 +1,183 @@
+"""Retention: what is older than the limit goes, nothing else, and the log says what went."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from tranquillite_ml.bundle import sha256
+from tranquillite_ml.cli.main import app
+from tranquillite_ml.errors import InputDataError, TranquilliteError, UsageError
+from tranquillite_ml.governance import log as chain
+from tranquillite_ml.retention import retain
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+TZ = "Europe/Paris"
+CSV = (
+    "occurred_at;remark\r\n"
+    "2026-03-01 00:00;kept, the limit itself\r\n"
+    '2026-02-28 23:59;"goes; with a quote ""x""\r\nand a line"\r\n'
+    "2019-01-01;goes\r\n"
+    ';"no time: stays\r\nwhole"\r\n'
+    "2026-03-09T23:30:00+01:00;é stays"
+)
+LEFT = (
+    "occurred_at;remark\r\n"
+    "2026-03-01 00:00;kept, the limit itself\r\n"
+    ';"no time: stays\r\nwhole"\r\n'
+    "2026-03-09T23:30:00+01:00;é stays"
+)
+
+
+def call(*paths: Path, **more):
+    return retain(paths, "9D", **({"tz": TZ, "now": NOW} | more))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "calls.csv"
+    path.write_bytes(CSV.encode())
+    return path
+
+
+def test_without_confirm_nothing_is_deleted(table: Path) -> None:
+    (said,) = call(table)["files"]
+    assert (said["before"], said["deleted"], said["undated"], said["after"]) == (5, 2, 1, 3)
+    assert said["sha256_before"] == said["sha256_after"] == sha256(CSV.encode())
+    assert table.read_bytes() == CSV.encode()
+    assert [path.name for path in table.parent.iterdir()] == ["calls.csv"]
+
+
+def test_old_rows_go_and_the_others_stay_byte_for_byte(table: Path, tmp_path: Path) -> None:
+    found = call(table, confirm=True, log=tmp_path / "log.jsonl")
+    assert table.read_bytes() == LEFT.encode()
+    (said,) = found["files"]
+    assert found["limit"] == "2026-03-01T00:00:00+01:00"
+    assert (said["before"], said["deleted"], said["after"]) == (5, 2, 3)
+    assert said["oldest_left"] == "2026-03-01T00:00:00+01:00"
+    assert said["sha256_after"] == sha256(LEFT.encode())
+    (line,) = chain.read_log(tmp_path / "log.jsonl")
+    assert (line.kind, line.sha256) == ("retain", found["log_line"])
+    assert line.payload["files"] == [said]
+    assert chain.verify(tmp_path / "log.jsonl").intact
+    again = call(table, confirm=True, log=tmp_path / "log.jsonl")
+    assert (again["files"][0]["deleted"], "log_line" in again) == (0, False)
+    assert len(chain.read_log(tmp_path / "log.jsonl")) == 1
+
+
+def test_parquet_keeps_its_types_and_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "calls.parquet"
+    when = pd.to_datetime(["2026-02-28 23:59:59", "2026-03-01 00:00:00", None, "2026-03-09 00:00:00"])
+    made = pa.table({"n": pa.array([1, 2, 3, 4], pa.int16()), "occurred_at": pa.array(when)})
+    pq.write_table(made.replace_schema_metadata({b"licence": b"ODbL"}), path)
+    (said,) = call(path, confirm=True, log=tmp_path / "log.jsonl")["files"]
+    left = pq.read_table(path)
+    assert left["n"].to_pylist() == [2, 3, 4]
+    assert left.schema.field("n").type == pa.int16()
+    assert left.schema.metadata[b"licence"] == b"ODbL"
+    assert (said["deleted"], said["undated"], said["after"]) == (1, 1, 3)
+
+
+def test_all_rows_may_go(table: Path, tmp_path: Path) -> None:
+    table.write_text("occurred_at,x\n2019-01-01,1\n2019-01-02,2\n", encoding="utf-8")
+    (said,) = call(table, confirm=True, log=tmp_path / "log.jsonl")["files"]
+    assert table.read_text(encoding="utf-8") == "occurred_at,x\n"
+    assert (said["after"], said["oldest_left"]) == (0, None)
+
+
+def make_run(output: Path, name: str, day: str) -> Path:
+    folder = output / name
+    (folder / "tables").mkdir(parents=True)
+    for file in ("intake.json", "manifest.json", "tables/quarantine.csv"):
+        (folder / file).write_text("{}", encoding="utf-8")
+        moment = pd.Timestamp(day, tz=TZ).timestamp()
+        os.utime(folder / file, (moment, moment))
+    return folder
+
+
+def test_old_runs_go_with_their_forecasts_and_promoted_ones_stay(tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    old, used, new = (
+        make_run(output, name, day)
+        for name, day in (("a-1", "2026-02-28"), ("a-2", "2026-02-27"), ("a-3", "2026-03-01"))
+    )
+    (output / "forecasts" / "a-1" / "2026").mkdir(parents=True)
+    (output / "forecasts" / "a-1" / "2026" / "forecast.csv").write_text("12345", encoding="utf-8")
+    elsewhere = tmp_path / "elsewhere"
+    make_run(elsewhere, "kept", "2019-01-01")
+    (output / "linked").symlink_to(elsewhere / "kept")
+    told = {"model": "a", "run_id": "a-2", "by": "x", "reason": "y"}
+    chain.append(output / "log.jsonl", "promote", told, NOW)
+    dry = call(output)
+    assert old.exists()
+    found = call(output, confirm=True, log=output / "log.jsonl")
+    assert found["runs"] == dry["runs"]
+    assert [(one["run_id"], one["kept_because"]) for one in found["runs"]] == [
+        ("a-1", None), ("a-2", "it is promoted")
+    ]  # fmt: skip
+    assert (found["runs"][0]["files"], found["runs"][0]["bytes"]) == (4, 3 * 2 + 5)
+    assert [path.exists() for path in (old, used, new, output / "forecasts" / "a-1")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert (elsewhere / "kept" / "manifest.json").exists()
+    last = chain.read_log(output / "log.jsonl")[-1]
+    assert (last.kind, [one["run_id"] for one in last.payload["runs"]]) == ("retain", ["a-1"])
+
+
+def test_what_cannot_be_told_is_refused_and_left(table: Path, tmp_path: Path) -> None:
+    for age in ("9", "0D", "-3D", "3Y", "9D; rm"):
+        with pytest.raises(UsageError, match="age in days"):
+            retain([table], age, tz=TZ, now=NOW)
+    with pytest.raises(UsageError, match="needs a log"):
+        call(table, confirm=True)
+    with pytest.raises(UsageError, match=r"no column 'occured_at'.*Did you mean 'occurred_at'"):
+        call(table, column="occured_at")
+    with pytest.raises(UsageError, match="is not there"):
+        call(tmp_path / "none.csv")
+    (tmp_path / "link.csv").symlink_to(table)
+    with pytest.raises(UsageError, match="a link"):
+        call(tmp_path / "link.csv")
+    with pytest.raises(UsageError, match="holds no runs"):
+        call(tmp_path)
+    (tmp_path / "odd.csv").write_text("occurred_at,x\n14/02/2019,1\n15/02/2019,2\n", encoding="utf-8")
+    with pytest.raises(InputDataError, match="occurred_at"):
+        call(tmp_path / "odd.csv", confirm=True, log=tmp_path / "log.jsonl")
+    (tmp_path / "bad.parquet").write_bytes(b"no table")
+    with pytest.raises(InputDataError, match="cannot be read"):
+        call(tmp_path / "bad.parquet")
+    assert table.read_bytes() == CSV.encode()
+    assert not (tmp_path / "log.jsonl").exists()
+
+
+def test_what_is_gone_is_logged_even_if_the_next_path_fails(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text("x\n1\n", encoding="utf-8")
+    with pytest.raises(TranquilliteError):
+        call(table, tmp_path / "odd.csv", confirm=True, log=tmp_path / "log.jsonl")
+    (line,) = chain.read_log(tmp_path / "log.jsonl")
+    assert line.payload["files"][0]["deleted"] == 2
+
+
+def test_the_command_shows_then_deletes(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(table.parent)
+    arguments = ["retain", "calls.csv", "--older-than", "9D", "--tz", TZ]
+    dry = CliRunner().invoke(app, arguments)
+    assert dry.exit_code == 0, dry.stderr
+    assert "Would be deleted" in dry.stdout
+    assert "add --confirm" in dry.stdout
+    assert table.read_bytes() == CSV.encode()
+    done = CliRunner().invoke(app, [*arguments, "--confirm", "--json"])
+    found = json.loads(done.stdout)
+    assert (found["files"][0]["deleted"], found["files"][0]["after"]) == (4, 1)  # all that have a time
+    assert chain.verify("runs/log.jsonl").head == found["log_line"]
+    assert CliRunner().invoke(app, [*arguments[:3], "9", "--tz", TZ]).exit_code == 2
