@@ -7,14 +7,22 @@
 # The incidents are public but not part of the project: paths are those of a folder beside it. With your own file, give its
 # path, its time zone and perhaps its categories: `City(Path("mytown/incidents.parquet"), tz="Europe/Paris")`. The same on
 # the command line: `tranquillite benchmark weekly --data mytown/incidents.parquet --tz Europe/Paris --output weekly`.
+#
+#     python experiments/10_weekly.py --output weekly          # add --docs to put tables and plots into docs/benchmarks.md
 
 # %%
+import argparse
 from pathlib import Path
 
 import pandas as pd
+from pages import put
 
 from tranquillite_ml.benchmarks import City, model_maker, read_reference, run_weekly
 
+parser = argparse.ArgumentParser()
+parser.add_argument("--output", type=Path, default=Path("weekly"))
+parser.add_argument("--docs", action="store_true")
+arguments = parser.parse_args()
 SHARED = Path("../shared")
 cities = [City(SHARED / "data" / name / "incidents.parquet") for name in ("stlouis", "chicago")]
 reference = SHARED / "design" / "benchmark_weekly.csv"
@@ -34,7 +42,7 @@ def tell(what, done, total):
 
 
 done = run_weekly(
-    cities, output="weekly", make_model=model_maker("lightgbm"), reference=reference, report=tell
+    cities, output=arguments.output, make_model=model_maker("lightgbm"), reference=reference, report=tell
 )
 
 # %% [markdown]
@@ -74,3 +82,18 @@ print(
     .round(3)
     .to_string()
 )
+
+# %% [markdown]
+# ## Into the documents
+
+# %%
+if arguments.docs:
+    plots = {}
+    for name, shown in (("stlouis", "St. Louis"), ("chicago", "Chicago")):
+        of = f"{shown}, next week"
+        plots |= {
+            f"hit_rate_{name}": f"{of}: hit rate against share of the area, with 95 % bands",
+            f"reliability_{name}": f"{of}: recorded against expected",
+            f"coverage_{name}": f"{of}: coverage of 90 % intervals by activity",
+        }
+    put(arguments.output, "weekly", plots)

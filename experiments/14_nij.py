@@ -4,23 +4,31 @@
 # Which cells, 0.25 to 0.75 square miles in all, will hold most of Portland's recorded burglaries and motor vehicle thefts in
 # the next week, two weeks, month, two and three months? The winners of such a contest are known by a handful of incidents, so
 # the year before is used to rehearse it, and each PAI comes with what one incident more or less would make of it.
+#
+#     python experiments/14_nij.py --output nij                # add --docs to put tables and plots into docs/benchmarks.md
 
 # %%
+import argparse
 from pathlib import Path
 
 import pandas as pd
+from pages import put
 
 from tranquillite_ml.benchmarks import WINDOWS, City, model_maker, run_nij
 
-city = City(Path("../shared/data/portland/incidents.parquet"))
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", type=Path, default=Path("../shared/data/portland/incidents.parquet"))
+parser.add_argument("--output", type=Path, default=Path("nij"))
+parser.add_argument("--docs", action="store_true")
+arguments = parser.parse_args()
+city = City(arguments.data)
 print(WINDOWS)
 
 
 # %% [markdown]
 # ## Rehearse and forecast
 #
-# Plain counts alone take a few minutes; with a learnt model, five windows of two categories on 15,000 cells take a quarter of
-# an hour or more. On the command line:
+# Five windows of two categories on 15,000 cells take some minutes. On the command line:
 # `tranquillite benchmark nij --data ../shared/data/portland/incidents.parquet --output nij`.
 
 
@@ -30,7 +38,7 @@ def tell(what, done, total):
         print(f"{what} {done}/{total}")
 
 
-done = run_nij(city, output="nij", make_model=model_maker("lightgbm"), report=tell)
+done = run_nij(city, output=arguments.output, make_model=model_maker("lightgbm"), report=tell)
 scores = pd.DataFrame(done["scores"])
 
 # %% [markdown]
@@ -46,9 +54,22 @@ print(scores[shown].round(2).to_string())
 # %% [markdown]
 # ## What follows the data
 #
-# `nij/forecast_<window>.parquet` hold the forecasts from 2017-03-01, `nij/selected_cells.csv` the cells each would select:
-# `selected_025` the fewest that reach 0.25 square miles, `selected_075` the most that fit in 0.75.
+# `nij/forecast_<window>.parquet` hold the forecasts from 2017-03-01, with the cells each would select flagged: `selected_025` the
+# fewest that reach 0.25 square miles, `selected_075` the most that fit in 0.75. `nij/selected_cells.csv` lists these cells alone.
 
 # %%
-cells = pd.read_csv("nij/selected_cells.csv")
+cells = pd.read_csv(arguments.output / "selected_cells.csv")
 print(cells[cells["model"] == done["model"]].groupby(["window", "category"]).sum(numeric_only=True).round(2))
+
+# %% [markdown]
+# ## Into the documents
+
+# %%
+if arguments.docs:
+    of = "Portland, next week"
+    plots = {
+        "hit_rate_1_week": f"{of}: hit rate against share of the area, with 95 % bands",
+        "reliability_1_week": f"{of}: recorded against expected",
+        "coverage_1_week": f"{of}: coverage of 90 % intervals by activity",
+    }
+    put(arguments.output, "nij", plots)

@@ -66,6 +66,5 @@ def tensor_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots take most of the time; the weekly test draws them."""
-    for room in ("weekly", "nij"):
+    for room in ("weekly", "nij", "sthsl"):
         monkeypatch.setattr(f"tranquillite_ml.benchmarks.{room}.write_plots", lambda *args, **kwargs: [])
-    monkeypatch.setattr("tranquillite_ml.benchmarks.sthsl.save_plot", lambda draw, stem: [])

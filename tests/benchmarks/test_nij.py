@@ -73,6 +73,13 @@ def test_a_city_goes_the_whole_way(city_file: Path, tmp_path: Path) -> None:
     ahead = tq.read_forecasts(tmp_path / "out" / "forecast_1_month.parquet")
     assert str(ahead.keys["period_start"].iloc[0].date()) == done["forecast_from"]
     assert set(chosen["cell"]) <= set(ahead.cell_names())
+    flagged = pd.read_parquet(tmp_path / "out" / "forecast_1_month.parquet")
+    for name in ("selected_025", "selected_075"):
+        listed = chosen[(chosen["window"] == "1_month") & chosen[name]]
+        told = flagged[flagged[name]]
+        keys = ["model", "category", "cell"]
+        assert set(told[keys].itertuples(index=False)) == set(listed[keys].itertuples(index=False))
+        assert len(told) == len(listed)
     area = chosen[chosen["selected_025"]].groupby(["window", "model", "category"])["area_km2"].sum()
     assert len(area) == 2 * 4 * 2
     total = ahead.area_km2.sum()

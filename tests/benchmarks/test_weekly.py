@@ -12,11 +12,10 @@ import pytest
 from tests.benchmarks.conftest import ROOT
 from tranquillite_ml.benchmarks.cities import City, choose_categories, make_city_panel, read_city
 from tranquillite_ml.benchmarks.models import model_maker
-from tranquillite_ml.benchmarks.tables import compare_methods, read_reference, score_methods
+from tranquillite_ml.benchmarks.tables import compare_methods, fold_table, read_reference, score_methods
 from tranquillite_ml.benchmarks.weekly import (
     COUNTS,
     check_protocol,
-    fold_table,
     reference_counts,
     reference_forecasts,
     run_weekly,

@@ -182,7 +182,8 @@ def test_too_little_history_is_refused() -> None:
         make(KINDS[0], Target("noise", period=7)).fit(data(), 40)
 
 
-def test_zero_sampling_keeps_the_total() -> None:
+def test_zero_sampling_keeps_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tranquillite_ml.forecasters.sampling.WHOLE", 0)
     panel = data()
     model = LightGBMForecaster(Target("noise"), SMALL, zeros=0.2, start="smoothed")
     sample = model._sample(panel, "noise", 30, 200, 0)

@@ -10,6 +10,7 @@ from tranquillite_ml.config import MODEL_KINDS, RunConfig, load_config
 from tranquillite_ml.errors import UsageError, nearest
 from tranquillite_ml.features import FeatureSet
 from tranquillite_ml.forecasters import make_model
+from tranquillite_ml.stages import make_features
 
 if TYPE_CHECKING:
     from tranquillite_ml.forecasters import Forecaster
@@ -25,12 +26,12 @@ def model_maker(named: str = "lightgbm") -> ModelMaker:
     ----------
     named : str, default "lightgbm"
         Kind of model, with its defaults; ``none`` for the ladder alone; or a configuration's path, whose
-        model, features and calibration are used.
+        model, features, layers of context and calibration are used.
 
     Raises
     ------
     UsageError
-        If it is neither.
+        If it is neither, or a feature needs a layer of context that the configuration does not name.
 
     Examples
     --------
@@ -59,7 +60,7 @@ def _of_config(config: RunConfig, target: Target) -> Forecaster | None:
     return make_model(
         config.model.kind,
         target,
-        FeatureSet.from_list([{entry.name: dict(entry.params)} for entry in config.features]),
+        make_features(config),
         random_state=config.seed,
         calibration_days=float(section.window.removesuffix("D")),
         strata=1 if section.strata == "none" else 5,

@@ -131,6 +131,31 @@ def score_window(forecasts: Forecasts, window: str, *, seed: int = 0) -> pd.Data
     return table
 
 
+def flag_cells(forecasts: Forecasts) -> dict[str, NDArray[np.bool_]]:
+    """Cells of each map that a submission would name, each of shape (n_maps, n_cells).
+
+    ``selected_025`` are the fewest that reach 0.25 square miles, ``selected_075`` the most that fit in 0.75.
+    """
+    least, most = (area * SQUARE_MILE_KM2 for area in AREAS_SQ_MI)
+    rates, area = forecasts.expected_count, forecasts.area_km2
+    return {
+        "selected_025": np.stack([choose_cells(rate, area, least, reach=True) for rate in rates]),
+        "selected_075": np.stack([choose_cells(rate, area, most, reach=False) for rate in rates]),
+    }
+
+
+def write_flagged(forecasts: Forecasts, path: Path) -> Path:
+    """Write a Forecasts table with two more columns, those of `flag_cells`; `read_forecasts` reads it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(forecasts.write(path))
+    for name, chosen in flag_cells(forecasts).items():
+        table = table.append_column(name, pa.array(chosen.ravel()))
+    pq.write_table(table, path, compression="zstd", row_group_size=len(forecasts.cells))
+    return path
+
+
 def selected_cells(forecasts: Forecasts, window: str) -> pd.DataFrame:
     """Cells of each map that a submission would name.
 
@@ -140,14 +165,11 @@ def selected_cells(forecasts: Forecasts, window: str) -> pd.DataFrame:
         ``window, model, category, cell, area_km2, expected_count, selected_025, selected_075``; only cells
         selected at one of the areas.
     """
-    least, most = (area * SQUARE_MILE_KM2 for area in AREAS_SQ_MI)
-    names = forecasts.cell_names()
+    names, flags = forecasts.cell_names(), flag_cells(forecasts)
     parts = []
     for row, key in enumerate(forecasts.keys.itertuples(index=False)):
         expected = forecasts.expected_count[row]
-        small = choose_cells(expected, forecasts.area_km2, least, reach=True)
-        large = choose_cells(expected, forecasts.area_km2, most, reach=False)
-        kept = np.flatnonzero(small | large)
+        kept = np.flatnonzero(flags["selected_025"][row] | flags["selected_075"][row])
         kept = kept[np.argsort(-expected[kept], kind="stable")]
         parts.append(
             pd.DataFrame(
@@ -158,9 +180,8 @@ def selected_cells(forecasts: Forecasts, window: str) -> pd.DataFrame:
                     "cell": names[kept],
                     "area_km2": forecasts.area_km2[kept],
                     "expected_count": expected[kept],
-                    "selected_025": small[kept],
-                    "selected_075": large[kept],
                 }
+                | {name: chosen[row, kept] for name, chosen in flags.items()}
             )
         )
     return pd.concat(parts, ignore_index=True)
@@ -182,8 +203,8 @@ def run_nij(
     city : City
         Its `categories`, `first_cutoff` (2016-03-01 if not given) and `study_area_km2` (Portland's) count.
     output : path
-        Folder, made if it is not there: ``forecast_<window>.parquet`` (Forecasts), ``selected_cells``,
-        ``scores``, ``nij.md``, plots.
+        Folder, made if it is not there: ``forecast_<window>.parquet`` (Forecasts, with the cells flagged that
+        each would select), ``selected_cells``, ``scores``, ``nij.md``, plots.
     make_model : callable
         Makes the model for a target, or gives None for the plain counts alone.
     windows : mapping of str to int
@@ -216,7 +237,7 @@ def run_nij(
         scores.append(score_window(found, window, seed=seed))
         report(f"{window}: forecast", 0, 1)
         ahead = Forecasts.concat([each.fit(panel).forecast(panel) for each in forecasters])
-        paths[f"forecast_{window}"] = [ahead.write(folder / f"forecast_{window}.parquet")]
+        paths[f"forecast_{window}"] = [write_flagged(ahead, folder / f"forecast_{window}.parquet")]
         chosen.append(selected_cells(ahead, window))
         if len(chosen) == 1:
             paths["plots"] = _plots(found, folder, window)

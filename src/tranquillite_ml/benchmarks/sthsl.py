@@ -10,22 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml import plots
-from tranquillite_ml.benchmarks.writing import markdown_table, with_interval, write_table
+from tranquillite_ml.benchmarks.writing import markdown_table, with_interval, write_plots, write_table
 from tranquillite_ml.errors import InputDataError
 from tranquillite_ml.evaluation import (
     backtest,
     count_cdf,
-    interval_coverage_table,
     poisson_deviance,
-    reliability_curve,
 )
 from tranquillite_ml.evaluation.bootstrap import estimate_folds, ratio
 from tranquillite_ml.evaluation.distributions import dispersion_of
 from tranquillite_ml.forecasters import baseline_ladder
 from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.panel import Panel
-from tranquillite_ml.plots.saving import save_plot
 from tranquillite_ml.splits import RollingOrigin
 from tranquillite_ml.squaregrid import SquareGrid
 from tranquillite_ml.stages import Report, silent
@@ -41,6 +37,7 @@ if TYPE_CHECKING:
 MEASURES = ("deviance", "rmse", "mae", "masked_mae", "masked_mape", "oe")
 SPLIT = (609, 30, 92)
 SIZE_KM = 3.0
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.3)  # of the area: a square is more than half a per cent of it
 MEDIAN = ": truncated median"
 _OF_MEANS = ("deviance", "oe")
 _MOST = 200  # no day and cell has nearly as many
@@ -295,9 +292,8 @@ def run_sthsl(
         "scores": write_table(scores, folder / "scores"),
         "forecasts": [first.write(folder / "forecasts.parquet")],
     }
-    reliable, covered = reliability_curve(first), interval_coverage_table(first)
-    paths["plots"] = save_plot(lambda ax: plots.reliability(reliable, ax), folder / "reliability")
-    paths["plots"] += save_plot(lambda ax: plots.interval_coverage(covered, ax), folder / "coverage")
+    shown = [name, "count_365d", "mean_365d_fixed"]
+    paths["plots"] = write_plots(forecasts, folder, "sthsl", shown, coverage=SHARES)
     paths["page"] = [_write_page(folder, scores, tensor)]
     return {
         "benchmark": "sthsl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,16 +13,17 @@ from sklearn.base import BaseEstimator
 
 from tranquillite_ml.bundle import Parts, write_parts
 from tranquillite_ml.calibration import Calibrator, fit_calibrator, no_calibration
-from tranquillite_ml.errors import NotFittedError, UsageError
+from tranquillite_ml.errors import BundleError, NotFittedError, UsageError, check_kind
 from tranquillite_ml.features import View
 from tranquillite_ml.forecasts import Forecasts
+from tranquillite_ml.governance.categories import require_allowed
+from tranquillite_ml.panel import Panel
+from tranquillite_ml.target import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tranquillite_ml.calibration.calibrator import Intervals, Law
-    from tranquillite_ml.panel import Panel
-    from tranquillite_ml.target import Target
 
 MAX_CALIBRATION_ROWS = 64
 
@@ -113,8 +115,11 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
         ------
         UsageError
             If the panel lacks a category, or there is too little history.
+        ConfigError
+            If agents make the records of a category and no waiver holds: its forecast would return
+            enforcement as demand.
         """
-        end = panel.n_bins if cutoff is None else panel.index_at(cutoff)
+        end = self._end(panel, cutoff)
         panel.check_categories(self.target.categories)
         start = end - self._window(panel)
         if start < panel.bins.days(28) + self.target.reach:
@@ -124,6 +129,8 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
                 "Use a later cutoff or a shorter calibration window."
             )
             raise UsageError(msg)
+        names = {name: [name] for name in self.target.categories}
+        require_allowed(names, panel.origins, self.target.waivers, on=datetime.now(UTC).date())
         known = panel.until(start)
         self.models_ = {name: self._train(known, name) for name in self.target.categories}
         self.fitted_until_ = str(known.bins.end)
@@ -132,7 +139,7 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
     def recalibrate(self, panel: Panel, cutoff: int | str | pd.Timestamp | None = None) -> Self:
         """Learn the calibration anew on the window before a cutoff; the models stay as they are."""
         self._check_fitted()
-        end = panel.n_bins if cutoff is None else panel.index_at(cutoff)
+        end = self._end(panel, cutoff)
         known = panel.until(end)
         self.calibrator_ = {name: self._calibrate(known, name) for name in self.target.categories}
         self.calibrated_until_ = str(known.bins.end)
@@ -153,7 +160,7 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
             One map a category and horizon.
         """
         self._check_fitted()
-        end = panel.n_bins if cutoff is None else panel.index_at(cutoff)
+        end = self._end(panel, cutoff)
         known = panel.until(end)
         horizons = np.array(self.target.horizons, dtype=np.int64)
         parts = []
@@ -208,6 +215,12 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
             level=self.level,
         )
 
+    def _end(self, panel: Panel, cutoff: int | str | pd.Timestamp | None) -> int:
+        """Bin that the cutoff begins, of arguments that are what they should be."""
+        check_kind(self.target, Target, "target", "Target('burglary', period=7) is a week of daily bins.")
+        check_kind(panel, Panel, "panel", "Panel.build(incidents, grid, bins) makes one.")
+        return panel.n_bins if cutoff is None else panel.index_at(cutoff)
+
     def _parts(self) -> Parts:
         """The forecaster as data; a subclass adds what it has learnt."""
         params = {name: value for name, value in self.get_params(deep=False).items() if name != "target"}
@@ -229,6 +242,10 @@ class Forecaster(BaseEstimator, ABC):  # type: ignore[misc]
         self.calibrated_until_ = described["calibrated_until"]
         self.calibrator_ = {n: Calibrator.from_dict(v) for n, v in described["calibrator"].items()}
         self.models_ = dict(described["models"])
+        wanted = sorted(self.target.categories)
+        if not sorted(self.calibrator_) == sorted(self.models_) == wanted:
+            msg = f"the bundle holds no model and calibration of each of {wanted}."
+            raise BundleError(msg)
         return self
 
 

@@ -151,7 +151,11 @@ class LightGBMForecaster(LearnedForecaster):
         if set(parts.texts) != set(self.models_):
             msg = f"the bundle holds models of {sorted(parts.texts)}, not of {sorted(self.models_)}."
             raise BundleError(msg)
-        self.models_ = {name: lgb.Booster(model_str=text) for name, text in parts.texts.items()}
+        try:
+            self.models_ = {name: lgb.Booster(model_str=text) for name, text in parts.texts.items()}
+        except lgb.basic.LightGBMError as error:
+            msg = f"the bundle's trees cannot be read: {error}."
+            raise BundleError(msg) from error
         return self
 
 

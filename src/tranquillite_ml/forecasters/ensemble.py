@@ -170,7 +170,7 @@ class EnsembleForecaster(Forecaster):
         if any(member.target != self.target for member in members):
             msg = "all members of an ensemble must share its target."
             raise UsageError(msg)
-        alone = Target(category, period=self.target.period, horizons=self.target.horizons)
+        alone = self.target.only(category)
         return [clone(member).set_params(target=alone, calibration_days=0) for member in members]
 
     def _weights_window(self, panel: Panel) -> int:

@@ -273,7 +273,7 @@ class KernelDensity(_KernelForecaster):
         n_weeks = max(min(panel.bins.days(self.search_days), end // 2) // length, 0)
         rows = end - length * np.arange(n_weeks, 0, -1)
         view = View(panel, category, self.target, rows)
-        return view, view.known("target").total(rows, rows + length)
+        return view, view.recorded(rows, rows + length)
 
     def _parts(self) -> Parts:
         parts = super()._parts()

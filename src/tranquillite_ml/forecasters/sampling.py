@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_VALUES = 8_000_000  # values of one column held at a time
+WHOLE = 500_000  # a window of no more rows is learnt from whole
+ZEROS_EACH = 20  # at most so many zeros for each row with an incident: more say next to nothing new
+LEAST_SOME = 1_000  # rows with incidents that zeros are counted for at least
+LEAST_CUTOFFS = 200  # so many pseudo-cutoffs are kept at least: all seasons and weekdays come
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ def draw_sample(
 ) -> Sample:
     """Keep rows with incidents and a share of the zeros, and gather their features.
 
+    Half a million rows or fewer are all kept. Where rows with incidents and the share of the zeros are more
+    than `max_rows`, pseudo-cutoffs are drawn first, so that features are made at these only. Where incidents
+    are rare, no more than twenty zeros are kept for each row with some.
+
     Parameters
     ----------
     view : View
@@ -66,26 +74,31 @@ def draw_sample(
         Share of the rows without incident that is kept, drawn in proportion to that expected count (1 keeps
         all).
     max_rows : int
-        Above this many rows everything is thinned evenly.
+        Rows kept, about, at most.
     rng : Generator
 
     Notes
     -----
     A row kept with chance π weighs 1/π, so that every weighted sum has the expectation of the full one
-    (Horvitz and Thompson 1952, doi:10.1080/01621459.1952.10483446).
+    (Horvitz and Thompson 1952, doi:10.1080/01621459.1952.10483446). Periods of neighbouring pseudo-cutoffs
+    overlap, so that little is lost with those left out. Below 200 pseudo-cutoffs rows are thinned instead.
     """
-    chunk = max(1, CHUNK_VALUES // view.panel.n_cells)
-    blocks = [slice(k, k + chunk) for k in range(0, len(view.rows), chunk)]
-    views = [view.share(view.rows[block], view.horizons[block]) for block in blocks]
+    n_rows = len(view.rows) * view.panel.n_cells
+    if n_rows <= WHOLE:
+        zeros, share, thin = 1.0, 1.0, 1.0
+    else:
+        some = sum(int(np.count_nonzero(part.outcome())) for part in _chunks(view))
+        room = max_rows / (some + zeros * (n_rows - some))
+        view, share, thin = _fewer_cutoffs(view, room, rng)
+        zeros = min(zeros, ZEROS_EACH * max(some, LEAST_SOME) / max(n_rows - some, 1)) if zeros < 1 else zeros
+    views = _chunks(view)
     drawn = [_draw(part, start(part), zeros, rng) for part in views]
-    total = sum(len(picks) for picks, *_ in drawn)
-    thin = min(1.0, max_rows / max(total, 1))
     names = features.names(view.target, view.bins)
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     kept, rows = [], []
     for part, (picks, outcome, weight, offset) in zip(views, drawn, strict=True):
         keep = np.ones(len(picks), dtype=bool) if thin == 1 else rng.random(len(picks)) < thin
-        kept.append((outcome[keep], weight[keep] / thin, offset[keep]))
+        kept.append((outcome[keep], weight[keep] / (thin * share), offset[keep]))
         rows.append(part.rows[picks[keep] // view.panel.n_cells])
         for name, values in features.gather(part, picks[keep]):
             parts[name].append(values)
@@ -93,8 +106,24 @@ def draw_sample(
         np.concatenate(column).astype(np.float32) for column in zip(*kept, strict=True)
     )
     columns = {name: np.concatenate(values) for name, values in parts.items()}
-    n_rows = len(view.rows) * view.panel.n_cells
     return Sample(columns, outcome, weight, offset, np.concatenate(rows), n_rows)
+
+
+def _chunks(view: View) -> list[View]:
+    """The view in parts of which one column fits."""
+    chunk = max(1, CHUNK_VALUES // view.panel.n_cells)
+    blocks = [slice(k, k + chunk) for k in range(0, len(view.rows), chunk)]
+    return [view.share(view.rows[block], view.horizons[block]) for block in blocks]
+
+
+def _fewer_cutoffs(view: View, room: float, rng: np.random.Generator) -> tuple[View, float, float]:
+    """As many pseudo-cutoffs as there is room for, their share, and the share of their rows that is kept."""
+    every = len(view.rows)
+    n = min(every, max(LEAST_CUTOFFS, int(every * min(room, 1.0))))
+    if n < every:
+        taken = np.sort(rng.choice(every, n, replace=False))
+        view = view.share(view.rows[taken], view.horizons[taken])
+    return view, n / every, min(1.0, room * every / n)
 
 
 def _draw(view: View, rate: NDArray[Any], zeros: float, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
