@@ -24,7 +24,7 @@ check: $(READY)  ## style, types, layers, spelling, words
 	$(BIN)/codespell
 
 bench: $(READY)  ## speed, memory and accuracy, side by side with a peer or a limit: half an hour
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,postgres]'
 	$(BIN)/python experiments/bench
 
 docs: $(READY)  ## the pages that are made from the code

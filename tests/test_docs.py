@@ -10,9 +10,10 @@ from types import ModuleType
 import pytest
 
 import tranquillite_ml as tq
+from tranquillite_ml.schema import TABLES
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "data" / "README.md"])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -31,10 +32,18 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") for text in found}
 
 
-@pytest.mark.parametrize("name", ["api.md", "schema.md"])
-def test_pages_made_from_the_code_are_fresh(name: str) -> None:
-    kept = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    assert kept == maker().pages()[name], f"docs/{name} is stale: `make docs` writes it anew"
+@pytest.mark.parametrize("path", ["docs/api.md", "data/README.md"])
+def test_pages_made_from_the_code_are_fresh(path: str) -> None:
+    kept = (ROOT / path).read_text(encoding="utf-8")
+    assert kept == maker().pages()[path], f"{path} is stale: `make docs` writes it anew"
+
+
+def test_the_dictionary_has_every_column_with_its_maker_and_whether_it_is_personal() -> None:
+    page = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert [row[0].strip("`") for row in rows] == [name for table in TABLES.values() for name in table]
+    assert {row[3] for row in rows} <= {"publisher", "reading", "model", "publisher or reading"}
+    assert {row[4] for row in rows} == {"no", "indirectly"}
 
 
 def test_the_page_of_names_has_each_of_them() -> None:
@@ -53,3 +62,13 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{page.name} links to {link}, which is not there"
         assert not anchor or anchor in headings(target), f"{page.name} links to {link}: no such heading"
+
+
+def test_the_tests_that_pages_name_are_there() -> None:
+    named = {
+        name for page in PAGES for name in re.findall(r"`([\w/]*test_\w+\.py)`", page.read_text("utf-8"))
+    }
+    assert named
+    assert [
+        name for name in sorted(named) if not (ROOT / "tests" / name.removeprefix("tests/")).is_file()
+    ] == []

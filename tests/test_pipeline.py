@@ -90,6 +90,7 @@ def test_the_same_config_returns_the_finished_run(finished: dict[str, Any]) -> N
 def test_the_same_config_elsewhere_gives_the_same_bytes(finished: dict[str, Any], tmp_path: Path) -> None:
     again = pipeline.run(config(tmp_path), audited=False, track=False)
     assert again["run_id"] == finished["run_id"]
+    assert set(finished["seconds"]) - set(again["seconds"]) == {"report", "track"}  # which were not wanted
     for name in ("forecasts.parquet", "forecast.parquet", "forecast.csv", "forecast.geojson", "map.html"):
         one, two = Path(finished["run_dir"]) / name, Path(again["run_dir"]) / name
         assert one.read_bytes() == two.read_bytes(), name

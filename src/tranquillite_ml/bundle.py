@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import shutil
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -80,7 +82,7 @@ def check_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         listed = dict(manifest["files"])
         known = manifest["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         msg = f"{folder} has no readable {MANIFEST}: it is unfinished, or not ours ({error})."
         raise BundleError(msg) from error
     if not known:
@@ -143,9 +145,17 @@ def read_parts(path: str | Path) -> Parts:
             msg = f"{folder}: a text is missing."
             raise BundleError(msg)
         texts = {name: (folder / file).read_text(encoding="utf-8") for name, file in names.items()}
-        with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{folder} is not a bundle of ours: {error}."
         raise BundleError(msg) from error
-    return Parts(description, arrays, texts)
+    return Parts(description, _arrays(folder / "arrays.npz"), texts)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read plain arrays of numbers; whatever else such a file may hold is refused, and not quoted."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, TypeError, RuntimeError, BadZipFile, zlib.error) as error:
+        msg = f"{path} does not hold plain arrays: it is damaged, or not ours. Save the forecaster again."
+        raise BundleError(msg) from error

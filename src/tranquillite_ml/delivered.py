@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import InputDataError, UsageError, check_in, nearest
+from tranquillite_ml.timebins import check_timezone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,6 +71,9 @@ def read_delivered(
 def _open(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return source
+    if not isinstance(source, str | Path):
+        msg = f"source must be a path or a DataFrame, got {type(source).__name__}."
+        raise UsageError(msg)
     path = Path(source)
     try:
         return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
@@ -126,15 +130,16 @@ def keys_of(first: pd.DataFrame, tz: str, days: int | None) -> pd.DataFrame:
     """
     keys = first[[name for name in MAP_KEYS if name in first]].reset_index(drop=True)
     keys[["model", "category"]] = keys[["model", "category"]].astype(str)
+    check_timezone(tz)
     keys["cutoff"] = _times(keys["cutoff"], tz, "cutoff")
     start = keys.get("period_start")
     keys["period_start"] = keys["cutoff"] if start is None else _times(start, tz, "period_start")
     if "period_end" in keys:
         keys["period_end"] = _times(keys["period_end"], tz, "period_end")
-    elif days is not None and days >= 1:
+    elif isinstance(days, int | np.integer) and days >= 1:
         keys["period_end"] = keys["period_start"] + pd.DateOffset(days=days)
     else:
-        msg = f"the period's end is not known: give period_end, or days of at least 1 (got days={days})."
+        msg = f"the period's end is not known: give period_end, or days of at least 1 (got days={days!r})."
         raise UsageError(msg)
     early = keys["period_start"] < keys["cutoff"]
     if early.any() or (keys["period_end"] <= keys["period_start"]).any():
@@ -148,7 +153,9 @@ def keys_of(first: pd.DataFrame, tz: str, days: int | None) -> pd.DataFrame:
 def _times(values: pd.Series, tz: str, name: str) -> pd.Series:
     try:
         found = pd.to_datetime(values)
-    except (ValueError, TypeError) as error:
-        msg = f"{name} must hold times such as '2024-01-31', got {values.iloc[0]!r}: {error}."
+    except (ValueError, TypeError):
+        row = int(np.argmax(pd.to_datetime(values.astype(str), errors="coerce").isna()))
+        got = f"got {values.iloc[row]!r} in map {row + 1}"
+        msg = f"{name} must hold times such as '2024-01-31', all written alike, {got}."
         raise InputDataError(msg) from None
     return found.dt.tz_localize(tz) if found.dt.tz is None else found.dt.tz_convert(tz)

@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
+
+_MOST_OPTIONS = 12
 
 
 class TranquilliteError(Exception):
@@ -112,7 +114,31 @@ def check_in(value: str, options: Iterable[str], name: str) -> str:
     'keep'
     """
     known = list(options)
-    if value not in known:
-        msg = f"{name} must be one of {known}, got {value!r}.{nearest(str(value), known)}"
-        raise UsageError(msg)
-    return value
+    if value in known:
+        return value
+    others = len(known) - _MOST_OPTIONS
+    listed = f"{known[:_MOST_OPTIONS]} and {others} others" if others > 0 else str(known)
+    msg = f"{name} must be one of {listed}, got {value!r}.{nearest(str(value), known)}"
+    raise UsageError(msg)
+
+
+def check_kind(value: Any, kind: type | tuple[type, ...], name: str, mend: str) -> Any:
+    """Return `value` if it is of a kind, else say what came instead and how the right one is made.
+
+    Raises
+    ------
+    UsageError
+        If it is of another kind.
+
+    Examples
+    --------
+    >>> check_kind("week", int, "period", "Count bins: 7 is a week.")
+    Traceback (most recent call last):
+    tranquillite_ml.errors.UsageError: period must be an int, got str. Count bins: 7 is a week.
+    """
+    if isinstance(value, kind):
+        return value
+    kinds = [one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,))]
+    wanted = " or ".join(f"{'an' if one[0] in 'AEIOUaeiou' else 'a'} {one}" for one in kinds)
+    msg = f"{name} must be {wanted}, got {type(value).__name__}. {mend}"
+    raise UsageError(msg)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import InputDataError, UsageError, nearest
-from tranquillite_ml.schema import FORECAST_COLUMNS, FORECAST_KEYS, FORECAST_VALUES, SCHEMA_VERSION
+from tranquillite_ml.longtable import arrays_of, arrow_columns, long_frame, typed
+from tranquillite_ml.schema import FORECAST_KEYS, FORECAST_VALUES, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -212,22 +213,7 @@ class Forecasts:
 
     def to_frame(self) -> pd.DataFrame:
         """The long table, one row a cell forecast, columns as in ``schema.FORECAST_COLUMNS``."""
-        n_maps, n_cells = self.expected_count.shape
-        frame = {
-            name: (
-                pd.Categorical(self.keys[name].repeat(n_cells))
-                if name in {"model", "category", "distribution"}
-                else self.keys[name].repeat(n_cells).to_numpy()
-                if name in {"horizon", "exposure_hours", "level"}
-                else self.keys[name].repeat(n_cells).array
-            )
-            for name in self.keys.columns
-        }
-        names = self.cell_names()
-        frame["cell"] = pd.Categorical.from_codes(np.tile(np.arange(n_cells), n_maps), categories=list(names))
-        frame["area_km2"] = np.tile(self.area_km2, n_maps)
-        frame.update({name: self.values[name].ravel() for name in FORECAST_VALUES})
-        return pd.DataFrame(frame)[list(FORECAST_COLUMNS)]
+        return long_frame(self.keys, self.cell_names(), self.area_km2, self.values)
 
     def to_geodataframe(self, **equal: Any) -> gpd.GeoDataFrame:
         """One map's long table with the cells' outlines; name the map by its keys where there are several."""
@@ -252,7 +238,7 @@ class Forecasts:
         writer = None
         try:
             for row in range(len(self.keys)):
-                columns = _arrow_columns(self.take([row]).to_frame())
+                columns = arrow_columns(self.take([row]).to_frame())
                 table = pa.table(columns, metadata={b"tranquillite": meta.encode()})
                 if writer is None:
                     writer = pq.ParquetWriter(partial, table.schema, compression="zstd")
@@ -289,36 +275,43 @@ def read_forecasts(path: str | Path) -> Forecasts:
     ----------
     path : str or Path
         Parquet or CSV in the Forecasts schema (``tranquillite schema forecasts`` prints it). Only the keys,
-        ``cell``, ``area_km2`` and ``expected_count`` are required.
+        ``cell``, ``area_km2`` and ``expected_count`` are required. Instants in a CSV are written with their
+        offset, and become UTC.
 
     Raises
     ------
     InputDataError
-        If columns are missing, keys repeat, a map lacks cells, or a rate is negative.
+        If columns are missing, keys repeat, a map lacks cells, a rate is negative, or a value is no number,
+        cell, or instant with its time zone: with its row and column.
 
     Examples
     --------
     >>> read_forecasts("no_such_file.parquet")
     Traceback (most recent call last):
-    tranquillite_ml.errors.InputDataError: no_such_file.parquet cannot be read as a Forecasts table: ...
+    tranquillite_ml.errors.InputDataError: there is no file no_such_file.parquet. A Forecasts table is ...
     """
     import pyarrow.parquet as pq
 
     path = Path(path)
+    if not path.is_file():
+        told = f"{path} is a folder: name the file in it" if path.is_dir() else f"there is no file {path}"
+        msg = f"{told}. A Forecasts table is one Parquet or CSV file."
+        raise InputDataError(msg)
     try:
         if path.suffix == ".csv":
-            frame, raw = pd.read_csv(path), None
+            frame, raw = pd.read_csv(path, dtype=dict.fromkeys(("cell", "model", "category"), str)), None
         else:
             frame = pd.read_parquet(path)
             raw = (pq.read_schema(path).metadata or {}).get(b"tranquillite")
     except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read as a Forecasts table: {error}."
+        msg = f"{path} cannot be read as a Forecasts table: {str(error).rstrip('.')}."
         raise InputDataError(msg) from error
     required = [*FORECAST_KEYS, "cell", "area_km2", "expected_count", "period_start", "period_end"]
     missing = [name for name in required if name not in frame]
     if missing:
         msg = f"{path} lacks the columns {missing}; it has {list(frame.columns)}."
         raise InputDataError(msg)
+    frame = typed(frame, str(path), first_row=2 if path.suffix == ".csv" else 1)
     return from_frame(frame, json.loads(raw) if raw else {})
 
 
@@ -332,52 +325,10 @@ def from_frame(frame: pd.DataFrame, meta: Mapping[str, Any]) -> Forecasts:
     """
     meta = dict(meta)
     outside = meta.pop("outside", None)
-    names = np.array(sorted(frame["cell"].astype(str).unique()))
-    numbers = np.array([int(name, 16) for name in names], dtype=np.uint64)
-    order = np.argsort(numbers)
-    names, numbers = names[order], numbers[order]
-    key_columns = [*FORECAST_KEYS, "period_start", "period_end", "exposure_hours", "distribution", "level"]
-    frame = frame.assign(**{name: np.nan for name in key_columns if name not in frame})
-    groups = frame.groupby(list(FORECAST_KEYS), sort=False, observed=True)
-    keys = groups[key_columns[len(FORECAST_KEYS) :]].first().reset_index()
-    keys[["model", "category"]] = keys[["model", "category"]].astype(str)
-    keys["distribution"] = keys["distribution"].astype(object).where(keys["distribution"].notna(), "poisson")
-    row = groups.ngroup().to_numpy()
-    column = pd.Index(names).get_indexer(frame["cell"].astype(str))
-    if len(frame) != len(keys) * len(names) or len(np.unique(row * len(names) + column)) < len(frame):
-        msg = (
-            f"each map must hold each of the {len(names)} cells once: {len(frame)} rows came, "
-            f"{len(keys)} maps × {len(names)} cells are expected."
-        )
-        raise InputDataError(msg)
-    values = {}
-    for name in FORECAST_VALUES:
-        dense = np.full((len(keys), len(names)), np.nan)
-        if name in frame:
-            dense[row, column] = frame[name].to_numpy(dtype=np.float64)
-        values[name] = dense
-    area = np.empty(len(names))
-    area[column] = frame["area_km2"].to_numpy(dtype=np.float64)
+    keys, numbers, area, values = arrays_of(frame)
     keys["outside_count"] = np.nan if outside is None else np.array(outside, dtype=np.float64)
     return Forecasts(keys, numbers, area, values, meta)
 
 
 def _outside(keys: pd.DataFrame) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in keys["outside_count"]]
-
-
-def _arrow_columns(frame: pd.DataFrame) -> dict[str, Any]:
-    """Columns of the long table as Arrow: texts as dictionaries, instants in microseconds with their zone."""
-    import pyarrow as pa
-
-    columns: dict[str, Any] = {}
-    for name, values in frame.items():
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            columns[str(name)] = pa.array(values.astype(object).to_list(), pa.string()).dictionary_encode()
-        elif isinstance(values.dtype, pd.DatetimeTZDtype):
-            naive = pd.DatetimeIndex(values).tz_convert("UTC").tz_localize(None).as_unit("us")
-            kind = pa.timestamp("us", str(values.dtype.tz))
-            columns[str(name)] = pa.array(naive.to_numpy().astype("int64")).cast(kind)
-        else:
-            columns[str(name)] = pa.array(values.to_numpy())
-    return columns

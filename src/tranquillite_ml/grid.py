@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+
+from tranquillite_ml.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -80,3 +83,30 @@ def centres_in_metres(grid: Grid) -> NDArray[np.float64]:
     lat, lng = np.asarray(grid.centres).T
     # Any meridian of the grid serves, as only distances count; a mean would fail across the 180th.
     return to_metres(lat, lng, around=(float(lat.mean()), float(lng[0])))
+
+
+def cell_numbers(cells: Iterable[int | str]) -> list[int]:
+    """Numbers of cells, which come as numbers or as the hexadecimal names of files.
+
+    Raises
+    ------
+    UsageError
+        If there is no list of them, or one is neither.
+
+    Examples
+    --------
+    >>> cell_numbers(["1f", 32])
+    [31, 32]
+    """
+    if isinstance(cells, str) or not isinstance(cells, Iterable):
+        given = f"[{cells!r}]" if isinstance(cells, str) else "['89396815217ffff']"
+        msg = f"cells must be a list or array of cells, got {type(cells).__name__}. Write {given}."
+        raise UsageError(msg)
+    numbers = []
+    for cell in cells:
+        try:
+            numbers.append(int(cell, 16) if isinstance(cell, str) else int(cell))
+        except (TypeError, ValueError):
+            msg = f"cells must be H3 cells, hexadecimal or whole numbers, got {cell!r}."
+            raise UsageError(msg) from None
+    return numbers

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.errors import InputDataError, UsageError, check_in
+from tranquillite_ml.grid import cell_numbers
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -96,8 +97,7 @@ class HexGrid:
     def __init__(self, cells: Iterable[int | str], *, study_area_km2: float | None = None) -> None:
         from h3.api import basic_int as h3
 
-        numbers = [int(cell, 16) if isinstance(cell, str) else int(cell) for cell in cells]
-        self.cells = np.unique(np.array(numbers, dtype=np.uint64))
+        self.cells = np.unique(np.array(cell_numbers(cells), dtype=np.uint64))
         if len(self.cells) == 0:
             msg = "a grid needs at least one cell."
             raise UsageError(msg)
@@ -176,11 +176,9 @@ class HexGrid:
         if before is not None:
             limit = pd.Timestamp(before)
             limit = limit.tz_localize(incidents.tz) if limit.tz is None else limit
-            known = (
-                table["occurred_at"]
-                if "reported_at" not in table
-                else table["reported_at"].fillna(table["occurred_at"])
-            )
+            known = table["occurred_at"]
+            for name in ("occurred_to", "reported_at"):
+                known = table[name].fillna(known) if name in table else known
             table = table[(known < limit) & (table["occurred_at"] < limit)]
         if len(table) == 0:
             msg = f"no accepted incident is known before {before}: give a study area or a later cutoff."
@@ -194,15 +192,21 @@ class HexGrid:
         return len(self.cells)
 
     def dilated(self, k: int) -> HexGrid:
-        """Give the grid with `k` more rings around it."""
+        """Give the grid with `k` more rings around it.
+
+        Raises
+        ------
+        UsageError
+            If `k` is no whole number from 0 on.
+        """
         from h3.api import basic_int as h3
 
+        if not isinstance(k, int | np.integer) or k < 0:
+            msg = f"k must be a whole number of rings from 0 on, got {k!r}."
+            raise UsageError(msg)
         if k == 0:
             return self
-        grown: set[int] = set()
-        for cell in self.cells.tolist():
-            grown.update(h3.grid_disk(cell, k))
-        return HexGrid(grown)
+        return HexGrid({near for cell in self.cells.tolist() for near in h3.grid_disk(cell, k)})
 
     def ring(self, k: int) -> csr_matrix:
         """0/1 matrix, shape (n_cells, n_cells): which cells of this grid are exactly k steps away.

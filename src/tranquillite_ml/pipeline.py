@@ -15,7 +15,7 @@ import pandas as pd
 
 from tranquillite_ml.bundle import MANIFEST, sha256
 from tranquillite_ml.config import RunConfig
-from tranquillite_ml.errors import GateError, UsageError
+from tranquillite_ml.errors import GateError, UsageError, check_kind
 from tranquillite_ml.runfolder import RunFolder, package_digest, run_identity
 from tranquillite_ml.stages import (
     Report,
@@ -107,22 +107,22 @@ def run(
     from tranquillite_ml import results
 
     watch = Stopwatch(report)
-    with watch.stage("intake"):
-        incidents, notice = load_incidents(config)
-    folder = open_run(config, incidents, again=again)
+    incidents, notice, folder = _begin(config, watch, again=again)
     if folder.finished:
         return folder.summary()
     panel, tables, summary = _scored(config, incidents, folder, watch)
     with watch.stage("forecast"):
         results.write_forecast(folder, config, fit_last(config, panel, folder), notice)
-    with watch.stage("report"):
-        if audited:
+    if audited:
+        with watch.stage("report"):
             summary["report"] = results.write_report(folder, incidents, notice, watch.report)
-        else:
-            del summary["paths"]["report"]
-    with watch.stage("track"):
-        mlflow_run_id = results.track(folder, config, incidents, panel, tables) if track else None
-    folder.commit(summary | {"notice": notice, "mlflow_run_id": mlflow_run_id} | watch.cost())
+    else:
+        del summary["paths"]["report"]
+    summary |= {"notice": notice, "mlflow_run_id": None}
+    if track:
+        with watch.stage("track"):
+            summary["mlflow_run_id"] = results.track(folder, config, incidents, panel, tables)
+    folder.commit(summary | watch.cost())
     return folder.summary()
 
 
@@ -135,9 +135,7 @@ def backtest_only(config: RunConfig, *, report: Report = silent) -> dict[str, An
         As `run` gives it, without what is not there yet.
     """
     watch = Stopwatch(report)
-    with watch.stage("intake"):
-        incidents, notice = load_incidents(config)
-    folder = open_run(config, incidents)
+    incidents, notice, folder = _begin(config, watch)
     if folder.finished:
         return folder.summary()
     *_, summary = _scored(config, incidents, folder, watch)
@@ -154,21 +152,24 @@ def fit_only(config: RunConfig, *, report: Report = silent) -> dict[str, Any]:
         ``run_id, run_dir, paths, notice, seconds, peak_rss_mb``.
     """
     watch = Stopwatch(report)
-    with watch.stage("intake"):
-        incidents, notice = load_incidents(config)
-    folder = open_run(config, incidents)
+    incidents, notice, folder = _begin(config, watch)
     if not folder.finished:
         with watch.stage("panel"):
             panel = _panel(config, incidents, folder)
         with watch.stage("fit"):
             fit_last(config, panel, folder)
-    paths = {"model": str(folder.path / "model")}
-    return {
-        "run_id": folder.run_id,
-        "run_dir": str(folder.path),
-        "paths": paths,
-        "notice": notice,
-    } | watch.cost()
+    found = {"run_id": folder.run_id, "run_dir": str(folder.path), "notice": notice}
+    return found | {"paths": {"model": str(folder.path / "model")}} | watch.cost()
+
+
+def _begin(
+    config: RunConfig, watch: Stopwatch, *, again: bool = False
+) -> tuple[Incidents, str | None, RunFolder]:
+    """Incidents, what must be said of them, and the folder that belongs to them."""
+    check_kind(config, RunConfig, "config", "load_config('config.yaml') reads one.")
+    with watch.stage("intake"):
+        incidents, notice = load_incidents(config)
+    return incidents, notice, open_run(config, incidents, again=again)
 
 
 def _scored(
@@ -325,14 +326,8 @@ def forecast_as_of(
         "package_digest": package_digest(),
     }
     _log_forecast(config, said, now)
-    return (
-        said
-        | {
-            "run_dir": str(written.path),
-            "paths": {"forecast": paths["forecast.csv"], "map": paths["map.html"]},
-        }
-        | watch.cost()
-    )
+    shown = {"forecast": paths["forecast.csv"], "map": paths["map.html"]}
+    return said | {"run_dir": str(written.path), "paths": shown} | watch.cost()
 
 
 def _log_forecast(config: RunConfig, said: dict[str, Any], at: datetime) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from tranquillite_ml.errors import DataWarning
 from tranquillite_ml.intake.privacy import hide_places
 from tranquillite_ml.runfolder import INTAKE, package_digest
+from tranquillite_ml.stages import load_context
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,8 @@ def write_intake(folder: RunFolder, config: RunConfig, incidents: Incidents) -> 
     """
     folder.write_text("config.yaml", config.to_yaml(hide_secrets=True))
     digests = {"digest": incidents.digest, "config_digest": config.digest()}
-    folder.write_json(INTAKE, incidents.summary() | digests)
+    layers = [layer.summary() for layer in load_context(config).values()]
+    folder.write_json(INTAKE, incidents.summary() | digests | {"context": layers})
     quarantine = incidents.quarantine
     if config.incidents.keep_coordinates:
         msg = "quarantined coordinates are stored as they are: handle the run's folder like the data."

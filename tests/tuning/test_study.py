@@ -131,12 +131,16 @@ def test_only_trials_of_the_dead_are_taken_up(storage, change, lost):
 # ---- several processes --------------------
 
 
-def test_two_processes_share_a_study(tmp_path, begin):
-    journal = tmp_path / "journal.log"
-    one, two = begin(journal, 12, 0.02), begin(journal, 12, 0.02)
+@pytest.mark.parametrize("where", ["{}/journal.log", "sqlite:///{}/study.db"])
+def test_two_processes_share_a_study(tmp_path, begin, where):
+    check_processes_share_a_study(where.format(tmp_path), begin)
+
+
+def check_processes_share_a_study(where: object, begin: Callable[..., Any]) -> None:
+    one, two = begin(where, 12, 0.02), begin(where, 12, 0.02)
     found = [result(one), result(two)]
     assert any(text.count("\n") >= 12 for text in found)
-    with open_storage(journal) as storage:
+    with open_storage(where) as storage:
         trials = all_trials(storage, "script")
     lasting = [trial for trial in trials if trial.state.name != "FAIL"]
     assert sorted(trial.user_attrs["rank"] for trial in lasting) == list(

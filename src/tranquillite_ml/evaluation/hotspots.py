@@ -122,6 +122,7 @@ def hotspot_curve(
     coverage: Sequence[float] = (0.01, 0.05, 0.10),
     by: Iterable[str] = ("model",),
     boundary: str = "fraction",
+    denominator: ArrayLike | None = None,
     n_boot: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -142,6 +143,10 @@ def hotspot_curve(
         gives the values of each fold.
     boundary : {"fraction", "whole"}, default "fraction"
         See `select_hotspot`; the weekly benchmark takes whole cells.
+    denominator : array_like, shape (n_cells,), optional
+        What stands in place of each cell's area, such as its kilometres of street (`street_km`): coverages
+        and PAI are then shares of its total, and cells are ranked by expected count per unit of it. Where it
+        is 0 a cell is in no hotspot, and its incidents are missed.
     n_boot, level, seed
         Resamples of the folds, nominal coverage of the intervals, seed.
 
@@ -170,7 +175,7 @@ def hotspot_curve(
     Raises
     ------
     UsageError
-        If a coverage is not in (0, 1], or `by` or `boundary` is unknown.
+        If a coverage is not in (0, 1], `by` or `boundary` is unknown, or a denominator cannot be used.
 
     Notes
     -----
@@ -210,7 +215,8 @@ def hotspot_curve(
     observed = observed_maps(forecasts)
     counts = {"n_incidents": "n_incidents", "n_outside": "n_outside", "hits": "hits"}
     parts = []
-    for share, totals in hotspot_totals(forecasts, coverage, boundary=boundary).items():
+    held = hotspot_totals(forecasts, coverage, boundary=boundary, denominator=denominator)
+    for share, totals in held.items():
         part = estimate_groups(
             forecasts.keys,
             totals,
@@ -232,14 +238,18 @@ def hotspot_curve(
 
 
 def hotspot_totals(
-    forecasts: Forecasts, coverage: Sequence[float], *, boundary: str = "fraction"
+    forecasts: Forecasts,
+    coverage: Sequence[float],
+    *,
+    boundary: str = "fraction",
+    denominator: ArrayLike | None = None,
 ) -> dict[float, dict[str, NDArray[np.float64]]]:
     """What each map's hotspot held, by coverage: sums of which all hotspot measures are made.
 
     Raises
     ------
     UsageError
-        If a coverage is not in (0, 1].
+        If a coverage is not in (0, 1], or a denominator cannot be used.
     """
     shares = sorted({float(share) for share in coverage})
     if not shares or not all(0 < share <= 1 for share in shares):
@@ -247,6 +257,8 @@ def hotspot_totals(
             f"coverage must hold shares of the area above 0 and up to 1 (0.05 is 5 %), got {list(coverage)}."
         )
         raise UsageError(msg)
+    sizes, whole = _sizes(forecasts, denominator)
+    there = slice(None) if (sizes > 0).all() else sizes > 0
     rows = np.flatnonzero(observed_maps(forecasts))
     outside = forecasts.keys["outside_count"].to_numpy(dtype=np.float64)
     n_incidents = np.nansum(forecasts.observed_count, axis=1) + np.nan_to_num(outside)
@@ -255,21 +267,39 @@ def hotspot_totals(
         "n_incidents": n_incidents,
         "n_outside": outside,
         "expected": np.where(ranks, np.nan, forecasts.expected_count.sum(axis=1)),
-        "study_km2": np.full(len(outside), forecasts.study_area_km2),
+        "study_km2": np.full(len(outside), whole),
     }
     names = ("hits", "area_km2", "expected_hits", "best_by_area", "best_by_cells")
     held = {share: {name: np.zeros(len(outside)) for name in names} for share in shares}
     for block in row_blocks(rows, len(forecasts.cells)):
-        expected, observed = forecasts.expected_count[block], forecasts.observed_count[block]
-        targets = [share * forecasts.study_area_km2 for share in shares]
-        found = _held(expected, observed, forecasts.area_km2, targets, boundary)
+        expected, observed = (
+            forecasts.expected_count[block][:, there],
+            forecasts.observed_count[block][:, there],
+        )
+        ranked = expected if denominator is None else expected / sizes[there]
+        targets = [share * whole for share in shares]
+        found = _held(ranked, expected, observed, sizes[there], targets, boundary)
         for share, sums in zip(shares, found, strict=True):
             for name, values in sums.items():
                 held[share][name][block] = values
     return {share: common | sums for share, sums in held.items()}
 
 
-def _held(
+def _sizes(forecasts: Forecasts, denominator: ArrayLike | None) -> tuple[NDArray[np.float64], float]:
+    """What coverage is a share of, cell by cell and in all."""
+    if denominator is None:
+        return forecasts.area_km2, forecasts.study_area_km2
+    sizes = np.asarray(denominator, dtype=np.float64)
+    fits = sizes.shape == forecasts.area_km2.shape
+    if not (fits and (np.isfinite(sizes) & (sizes >= 0)).all() and sizes.any()):
+        n = len(forecasts.cells)
+        msg = f"denominator must hold a number ≥ 0 for each of {n:,} cells, not all of them 0."
+        raise UsageError(msg)
+    return sizes, float(sizes.sum())
+
+
+def _held(  # noqa: PLR0917 - one call
+    ranked: NDArray[np.float64],
     expected: NDArray[np.float64],
     observed: NDArray[np.float64],
     area_km2: NDArray[np.float64],
@@ -277,7 +307,7 @@ def _held(
     boundary: str,
 ) -> list[dict[str, NDArray[np.float64]]]:
     """For each target area: hits, area, expected incidents in the hotspot, the most it could have held."""
-    ranking = Ranking(expected, area_km2)
+    ranking = Ranking(ranked, area_km2)
     by_density = Ranking(observed / area_km2, area_km2)
     by_count = Ranking(observed, np.ones_like(area_km2))
     seen = np.take_along_axis(observed, ranking.order, axis=1)

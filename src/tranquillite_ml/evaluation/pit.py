@@ -120,7 +120,8 @@ def pit_table(
     histograms are drawn as such. The band is *simultaneous* over all bins and strata of a model: 95 % of
     right forecasts stay inside everywhere. It takes counts of different cells to be independent given the
     forecast, as the laws say; a shock shared by the whole city, or the same days forecast twice by
-    overlapping periods, leaves the band more often than that.
+    overlapping periods, leaves the band more often than that. Where counts are nearly always 0 the histogram
+    is mostly the draw's: before a law is called wrong, look at other seeds.
 
     Examples
     --------

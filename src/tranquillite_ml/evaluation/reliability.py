@@ -14,7 +14,7 @@ from tranquillite_ml.evaluation.distributions import prob_any_of
 from tranquillite_ml.evaluation.pit import activity_strata, observed_part, randomised_inclusion
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from tranquillite_ml.evaluation.bootstrap import Totals
     from tranquillite_ml.forecasts import Forecasts
@@ -29,11 +29,12 @@ def reliability_curve(
     model: str | None = None,
     bins: int = 10,
     quantity: str = "expected_count",
+    places: ArrayLike | None = None,
     n_boot: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Mean forecast against what was recorded, by bins of the forecast.
+    """Mean forecast against what was recorded, by bins of the forecast, or by groups of places.
 
     Most cells are quiet, so bins of equal numbers of cells would hold next to nothing and one bin would
     hold all that matters. These bins hold equal shares of the *forecast total*, but for the first: it holds
@@ -51,21 +52,25 @@ def reliability_curve(
     quantity : {"expected_count", "prob_any"}, default "expected_count"
         What is judged: the mean against the count, or the probability against the share of cells with an
         incident.
+    places : array_like, shape (n_cells,), optional
+        A label for each cell, such as its district: then these are the bins, in ascending order.
     n_boot, level, seed
-        Resamples of the folds, nominal coverage of the intervals, seed.
+        Resamples of the folds, nominal coverage of the intervals, seed. For intervals that hold in all of m
+        bins at once, take a level of 1 − 0.05 / m (Bonferroni): if all of them meet a range, Holm's procedure
+        rejects it in none either.
 
     Returns
     -------
     DataFrame
-        ``model``, ``quantity``, ``bin`` (from 1, the quietest), ``n`` (cell forecasts), ``n_folds``,
-        ``n_incidents`` (for `prob_any`: cells with at least one), ``forecast`` and ``observed`` (means),
-        ``lower`` and ``upper`` (of `observed`), ``oe``, ``oe_lower``, ``oe_upper`` (observed over forecast;
-        *best 1*, NaN where nothing was recorded).
+        ``model``, ``quantity``, ``bin`` (from 1, the quietest, or the label), ``n`` (cell forecasts),
+        ``n_folds``, ``n_incidents`` (for `prob_any`: cells with at least one), ``forecast`` and ``observed``
+        (means), ``lower`` and ``upper`` (of `observed`), ``oe``, ``oe_lower``, ``oe_upper`` (observed over
+        forecast; *best 1*, NaN where nothing was recorded).
 
     Raises
     ------
     UsageError
-        If the model or quantity is unknown or `bins` is below 1.
+        If the model or quantity is unknown, `bins` is below 1, or there is not one label a cell.
 
     Notes
     -----
@@ -90,14 +95,15 @@ def reliability_curve(
         msg = f"bins must be at least 1, got {bins}."
         raise UsageError(msg)
     chosen = forecasts if model is None else forecasts.select(model=model)
+    of_cell, labels = (None, range(1, bins + 1)) if places is None else _labelled(places, forecasts)
     rows = []
     for name in sorted(chosen.models):
         part = observed_part(chosen, name)
         forecast = part.expected_count if quantity == "expected_count" else prob_any_of(part)
         seen = part.observed_count if quantity == "expected_count" else part.observed_count >= 1
-        number = _forecast_bins(forecast, bins)
+        number = _forecast_bins(forecast, bins) if of_cell is None else np.tile(of_cell, (len(forecast), 1))
         cells = {"n": np.ones_like(forecast), "forecast": forecast, "observed": seen}
-        for bin_, totals in enumerate(_fold_totals(part, number, cells, bins), start=1):
+        for bin_, totals in zip(labels, _fold_totals(part, number, cells, len(labels)), strict=True):
             if totals["n"].sum() == 0:
                 continue
             found = estimate_folds(totals, _reliability, n_boot=n_boot, level=level, seed=seed)
@@ -212,6 +218,15 @@ def _forecast_bins(forecast: NDArray[np.float64], bins: int) -> NDArray[np.int64
     shares = np.linspace(_QUIET_SHARE, 1, bins)[:-1]
     edges = ordered[np.searchsorted(carried, shares * carried[-1], side="right")]
     return np.asarray(np.searchsorted(edges, forecast, side="right"), dtype=np.int64)
+
+
+def _labelled(places: ArrayLike, forecasts: Forecasts) -> tuple[NDArray[np.int64], list[Any]]:
+    """Number of each cell's label, and the labels."""
+    number, labels = pd.factorize(np.asarray(places), sort=True)
+    if number.shape != forecasts.cells.shape or (number < 0).any():
+        msg = f"places must hold one label for each of the {len(forecasts.cells)} cells, and none missing."
+        raise UsageError(msg)
+    return number, labels.tolist()
 
 
 def _fold_totals(

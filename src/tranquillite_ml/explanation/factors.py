@@ -12,11 +12,11 @@ import pandas as pd
 from tranquillite_ml.errors import UsageError, check_in, nearest
 from tranquillite_ml.explanation.contributions import APART, Term
 from tranquillite_ml.explanation.groups import merged_families
+from tranquillite_ml.explanation.tables import by_region, long_table, ratios, strongest_first, summed_by
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KEYS = ("cell", "period_start", "category", "horizon")
 LEVEL = "typical level"
 CAUTION = "This describes the computation, not causes."
 _CLOCK = ("hour", "weekday", "month")
@@ -92,7 +92,11 @@ class Explanation:
     @property
     def families(self) -> list[str]:
         """Names of the families, in order of appearance."""
-        return list(dict.fromkeys(term.family for term in self.terms))
+        return list(dict.fromkeys(self._family_of_each))
+
+    @property
+    def _family_of_each(self) -> list[str]:
+        return [term.family for term in self.terms]
 
     def select(self, *, cells: Sequence[str] | None = None, **equal: Any) -> Explanation:
         """Give the rows of some cells, or whose keys equal the values given: ``select(horizon=1)``.
@@ -125,9 +129,7 @@ class Explanation:
 
         The sum is additive like its parts; it is not an Owen value of the family.
         """
-        of = np.array([term.family for term in self.terms], dtype=object)
-        summed = {name: self.contributions[:, of == name].sum(axis=1) for name in self.families}
-        return pd.DataFrame(summed)
+        return summed_by(self._family_of_each, self.contributions)
 
     # ------------------------------------------------------------------ tables
 
@@ -139,9 +141,10 @@ class Explanation:
         its expected count.
         """
         names = [LEVEL, *self.features]
-        families = [LEVEL, *(term.family for term in self.terms)]
+        families = [LEVEL, *self._family_of_each]
         nothing = np.full((len(self), 1), np.nan, np.float32)
-        return self._long(
+        return long_table(
+            self.rows,
             {"feature": names, "family": families},
             np.hstack([self.base[:, None], self.contributions]),
             np.hstack([nothing, self.data]),
@@ -151,7 +154,7 @@ class Explanation:
         """The long table, one row a place-period and family; columns as in `to_frame`, without features."""
         summed = self.family_contributions()
         held = np.hstack([self.base[:, None], summed.to_numpy()])
-        return self._long({"family": [LEVEL, *summed.columns]}, held, None)
+        return long_table(self.rows, {"family": [LEVEL, *summed.columns]}, held, None)
 
     def overview(self, by: str = "family") -> pd.DataFrame:
         """What moves forecasts over all that was explained, the strongest first.
@@ -168,12 +171,7 @@ class Explanation:
             ``n`` (place-periods).
         """
         held, key = self._held(by)
-        size = np.abs(held).mean(axis=0)
-        low, high = np.exp(np.quantile(held, [0.05, 0.95], axis=0))
-        table = pd.DataFrame(key)
-        table["mean_abs"], table["share"] = size, size / max(float(size.sum()), 1e-300)
-        table["factor_low"], table["factor_high"], table["n"] = low, high, len(self)
-        return table.sort_values("mean_abs", ascending=False, kind="stable", ignore_index=True)
+        return strongest_first(key, held)
 
     def regional(self, by: Mapping[str, Any] | str) -> pd.DataFrame:
         """Mean factor of each family by region, or by hour, weekday or month of the period's start.
@@ -201,16 +199,7 @@ class Explanation:
             raise UsageError(msg)
         held = self.family_contributions()
         held.insert(0, LEVEL, self.base)
-        groups = held.groupby(region.to_numpy(), sort=True)
-        found = groups.mean()
-        table = pd.DataFrame({"region": found.index.repeat(found.shape[1])})
-        table["family"] = np.tile(np.array(found.columns, dtype=object), len(found))
-        table["contribution"] = found.to_numpy().ravel()
-        table["factor"] = np.exp(table["contribution"])
-        for name, q in (("factor_low", 0.05), ("factor_high", 0.95)):
-            table[name] = np.exp(groups.quantile(q).to_numpy().ravel())
-        table["n"] = np.repeat(groups.size().to_numpy(), len(held.columns))
-        return table
+        return by_region(region.to_numpy(), held)
 
     def why(self, cell: str, *, by: str = "family", **key: Any) -> pd.DataFrame:
         """Factors of one place-period, the strongest first, after the typical level they start from.
@@ -261,13 +250,7 @@ class Explanation:
         one, two = self._row(here, key), self._row(there, key)
         first, names = self._held(by, one)
         second, _ = self._held(by, two)
-        table = pd.DataFrame(names)
-        table["here"], table["there"] = first[0], second[0]
-        table["difference"] = table["here"] - table["there"]
-        order = np.argsort(-table["difference"].abs().to_numpy(), kind="stable")
-        table = table.iloc[order].reset_index(drop=True)
-        table["ratio"] = np.exp(table["difference"])
-        return table
+        return ratios(names, first[0], second[0])
 
     # ------------------------------------------------------------------ in other forms
 
@@ -283,8 +266,7 @@ class Explanation:
         """
         rng = np.random.default_rng(seed)
         at = rng.permutation(len(self))[:_MERGE_ROWS]
-        old = [term.family for term in self.terms]
-        new = merged_families(self.data[at], old, threshold=threshold, apart=APART)
+        new = merged_families(self.data[at], self._family_of_each, threshold=threshold, apart=APART)
         return self._with(terms=[Term(t.name, new[t.family], t.unit) for t in self.terms])
 
     def to_shap(self, *, by: str = "feature") -> Any:
@@ -293,10 +275,11 @@ class Explanation:
         Parameters
         ----------
         by : {"feature", "family"}, default "feature"
+            A family has no value of its own: its factor is what those plots show beside its name.
         """
         shap = import_shap()
         held, names = self._held(by)
-        data = self.data.astype(np.float64) if by == "feature" else None
+        data = self.data.astype(np.float64) if by == "feature" else np.exp(held)
         return shap.Explanation(
             values=held,
             base_values=self.base,
@@ -329,35 +312,9 @@ class Explanation:
         """Contributions and the names of their columns, of all rows or one."""
         at = slice(None) if row is None else slice(row, row + 1)
         if check_in(by, ("family", "feature"), "by") == "feature":
-            names = {"feature": self.features, "family": [term.family for term in self.terms]}
-            return self.contributions[at], names
-        summed = (
-            self.family_contributions()
-            if row is None
-            else self._with(
-                rows=self.rows.iloc[at], contributions=self.contributions[at]
-            ).family_contributions()
-        )
+            return self.contributions[at], {"feature": self.features, "family": self._family_of_each}
+        summed = summed_by(self._family_of_each, self.contributions[at])
         return summed.to_numpy(), {"family": list(summed.columns)}
-
-    def _long(
-        self,
-        names: Mapping[str, Sequence[str]],
-        held: NDArray[np.float64],
-        values: NDArray[np.float32] | None,
-    ) -> pd.DataFrame:
-        n_terms = held.shape[1]
-        frame: dict[str, Any] = {
-            key: self.rows[key].repeat(n_terms).array if key != "cell" else _repeated(self.rows[key], n_terms)
-            for key in KEYS
-        }
-        for key, named in names.items():
-            listed = list(dict.fromkeys(named))
-            codes = np.tile([listed.index(name) for name in named], len(self))
-            frame[key] = pd.Categorical.from_codes(codes, categories=listed)
-        if values is not None:
-            frame["value"] = values.ravel().astype(np.float64)
-        return pd.DataFrame(frame | {"contribution": held.ravel(), "factor": np.exp(held.ravel())})
 
     def _regions(self, by: Mapping[str, Any] | str) -> pd.Series[Any]:
         if isinstance(by, str):
@@ -381,11 +338,6 @@ class Explanation:
             )
             raise UsageError(msg)
         return int(found[0])
-
-
-def _repeated(column: pd.Series[Any], times: int) -> pd.Categorical:
-    codes, names = pd.factorize(column)
-    return pd.Categorical.from_codes(codes.repeat(times), categories=list(names))
 
 
 def import_shap() -> Any:

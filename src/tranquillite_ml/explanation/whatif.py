@@ -132,7 +132,7 @@ def _held(terms: list[Any], remove: list[str], given: dict[str, Any]) -> dict[st
         found |= dict.fromkeys(members, "median")
     for name, value in given.items():
         if name not in known or (isinstance(value, str) and value != "median"):
-            hint = nearest(name, known)
+            hint = "" if name in known else nearest(name, known)
             msg = f"set takes features with a number or 'median', got {name!r}: {value!r}.{hint}"
             raise UsageError(msg)
         found[name] = value

@@ -13,6 +13,7 @@ from tranquillite_ml.plots.style import (
     axes,
     cases,
     check_table,
+    dashed_line,
     legend_beside,
     safe_name,
     styles,
@@ -66,9 +67,7 @@ def interval_coverage(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 markersize=4.5,
                 label=safe_name(model) if filled else None,
             )
-    ax.axhline(
-        table["nominal"].mean() * 100, color=GREY, linestyle=(0, (4, 3)), linewidth=1, label="stated level"
-    )
+    dashed_line(ax, y=table["nominal"].mean() * 100, label="stated level")
     ax.plot([], [], "o", color=GREY, markerfacecolor="white", markersize=4.5, label="hollow: randomised")
     strata = sorted(table["stratum"].unique())
     ax.set_xticks(strata, _stratum_names(len(strata)))
@@ -115,7 +114,7 @@ def pit(table: pd.DataFrame, ax: Axes | None = None, *, model: str | None = None
         lower, upper = (np.r_[band[name], band[name].iloc[-1]] * 100 for name in ("lower", "upper"))
         label = "band of a right forecast"
         ax.fill_between(edges, lower, upper, step="post", color="#DDDDDD", linewidth=0, label=label)
-        ax.axhline(100 / len(band), color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        dashed_line(ax, y=100 / len(band))
     strata = sorted(table["stratum"].unique())
     looks = styles(strata)
     labels = dict(zip(strata, _stratum_names(len(strata)), strict=True))

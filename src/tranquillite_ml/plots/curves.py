@@ -9,6 +9,7 @@ import numpy as np
 from tranquillite_ml.errors import check_in
 from tranquillite_ml.plots.dots import SCORE_LABELS
 from tranquillite_ml.plots.style import (
+    DASHED,
     GREY,
     axes,
     cases,
@@ -69,7 +70,7 @@ def hotspot_curve(table: pd.DataFrame, ax: Axes | None = None, *, measure: str =
     if measure in {"hit_rate", "pai"}:
         ends = np.array([table["coverage"].min(), table["coverage"].max()]) * 100
         chance = ends if measure == "hit_rate" else np.ones(2)
-        ax.plot(ends, chance, color=GREY, linestyle=(0, (4, 3)), linewidth=1, label="chance")
+        ax.plot(ends, chance, color=GREY, linestyle=DASHED, linewidth=1, label="chance")
     n = cases(table, ("n_incidents", "incidents"), ("n_folds", "folds"), interval=f"{measure}_lower")
     ax.set_xlabel(f"share of the area (%)\n{n}")
     ax.set_ylabel(_MEASURES[measure])
@@ -104,7 +105,7 @@ def reliability(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     shown = table[["forecast", "observed"]].to_numpy()
     positive = shown[shown > 0]
     edges = [positive.min() / 2, positive.max() * 1.5] if len(positive) else [0.01, 1.0]
-    ax.plot(edges, edges, color=GREY, linestyle=(0, (4, 3)), linewidth=1, label="recorded = forecast")
+    ax.plot(edges, edges, color=GREY, linestyle=DASHED, linewidth=1, label="recorded = forecast")
     looks = styles(table["model"])
     for model, rows in table.groupby("model", sort=False):
         place = rows["forecast"].clip(lower=edges[0])

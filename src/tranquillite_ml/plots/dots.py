@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tranquillite_ml.errors import check_in
-from tranquillite_ml.plots.style import GREY, axes, cases, check_table, group_names, safe_name
+from tranquillite_ml.plots.style import (
+    GREY,
+    axes,
+    cases,
+    check_table,
+    dashed_line,
+    group_names,
+    name_rows,
+    safe_name,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,14 +68,13 @@ def scores(table: pd.DataFrame, ax: Axes | None = None, *, score: str = "log_sco
     rank = (table[score] - 1).abs() if score in {"oe", "oe_with_outside"} else table[score]
     rising = score in _SMALLER_IS_BETTER or score in {"oe", "oe_with_outside"}
     table = table.iloc[np.argsort(rank.to_numpy() * (1 if rising else -1), kind="stable")]
-    ax = _rows(
-        axes(ax, height=1.6 + 0.32 * len(table)), [safe_name(name) for name in group_names(table, keys)]
-    )
+    ax = axes(ax, height=1.6 + 0.32 * len(table))
+    name_rows(ax, [safe_name(name) for name in group_names(table, keys)])
     place = np.arange(len(table))
     ax.hlines(place, table[f"{score}_lower"], table[f"{score}_upper"], color="#0072B2", linewidth=2)
     ax.plot(table[score], place, "o", color="#0072B2", markersize=5)
     if score in {"oe", "oe_with_outside"}:
-        ax.axvline(1, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        dashed_line(ax, x=1)
     n = cases(table, ("n_incidents", "incidents"), ("n_folds", "folds"), interval=f"{score}_lower")
     ax.set_xlabel(f"{SCORE_LABELS[score]}\n{n}")
     return ax
@@ -104,9 +112,8 @@ def compare(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ]
     check_table(table, columns, "compare")
     table = table.iloc[np.argsort(-table["difference"].to_numpy(), kind="stable")]
-    ax = _rows(
-        axes(ax, width=7.2, height=1.6 + 0.34 * len(table)), [safe_name(name) for name in table["model"]]
-    )
+    ax = axes(ax, width=7.2, height=1.6 + 0.34 * len(table))
+    name_rows(ax, [safe_name(name) for name in table["model"]])
     for place, row in enumerate(table.itertuples()):
         colour = _VERDICTS.get(row.verdict, GREY)
         ax.hlines(place, row.lower, row.upper, color=colour, linewidth=2)
@@ -119,18 +126,10 @@ def compare(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             fontsize="small",
             color=colour,
         )
-    ax.axvline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+    dashed_line(ax, x=0)
     score = table["score"].iloc[0]
     unit = "nats a fold" if score in {"log_score", "poisson_log_likelihood"} else "mean a cell"
     n = cases(table, ("n_incidents", "incidents"), ("n_folds", "folds"), interval="lower")
     against = safe_name(table["reference"].iloc[0])
     ax.set_xlabel(f"{score.replace('_', ' ')}: gain over {against} ({unit}; right of 0 is better)\n{n}")
-    return ax
-
-
-def _rows(ax: Axes, names: list[str]) -> Axes:
-    """One row a name, the first on top."""
-    ax.set_yticks(np.arange(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
     return ax

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tranquillite_ml.plots.style import GREY, PALETTE, axes, check_table, safe_name
+from tranquillite_ml.plots.style import PALETTE, axes, check_table, dashed_line, name_rows, safe_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,13 +66,11 @@ def factors(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.annotate(
             f"×{np.exp(size):.2f}", (right, place), xytext=(4, 0), textcoords="offset points", va="center"
         )
-    ax.axvline(np.exp(level), color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+    dashed_line(ax, x=np.exp(level))
     ax.axvline(np.exp(ends[-1]), color="black", linewidth=1)
     ax.set_xscale("log")
     ax.margins(x=0.15)
-    ax.set_yticks(np.arange(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
+    name_rows(ax, names)
     ax.set_xlabel(
         f"expected count: typical level {np.exp(level):.3g} (dashed) to {np.exp(ends[-1]):.3g} (line)\n"
         f"{_CAUTION}"
@@ -109,11 +107,9 @@ def factor_ranges(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     place = np.arange(len(table))
     ax.hlines(place, table["factor_low"], table["factor_high"], color=PALETTE[0], linewidth=4, alpha=0.6)
     ax.plot(np.exp(table["mean_abs"]), place, "o", color="black", markersize=5)
-    ax.axvline(1, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+    dashed_line(ax, x=1)
     ax.set_xscale("log")
-    ax.set_yticks(place, [safe_name(name) for name in table[by]])
-    ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
+    name_rows(ax, [safe_name(name) for name in table[by]])
     ax.set_xlabel(f"factor on the expected count\nn = {int(table['n'].max()):,} place-periods; {_CAUTION}")
     return ax
 
@@ -141,7 +137,7 @@ def effect_curve(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     ax.fill_between(table["value"], table["lower"], table["upper"], color=PALETTE[0], alpha=0.2, linewidth=0)
     ax.plot(table["value"], table["factor"], marker="o", color=PALETTE[0], markersize=3, linewidth=1.4)
-    ax.axhline(1, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+    dashed_line(ax, y=1)
     ax.set_xlabel(
         f"{safe_name(table['feature'].iloc[0])}\n"
         f"n = {int(table['n'].iloc[1:].sum()):,} place-periods; {_CAUTION}"

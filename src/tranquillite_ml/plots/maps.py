@@ -88,6 +88,9 @@ def _one_map(forecasts: Forecasts | gpd.GeoDataFrame, equal: dict[str, Any]) -> 
         if equal:
             msg = f"keys choose a map of Forecasts; of a GeoDataFrame choose the rows, got {sorted(equal)}."
             raise UsageError(msg)
+        if not hasattr(forecasts, "total_bounds"):
+            msg = f"what a map shows must be Forecasts or a GeoDataFrame, got {type(forecasts).__name__}."
+            raise UsageError(msg)
         return forecasts, ""
     chosen = forecasts.select(**equal) if equal else forecasts
     if len(chosen.keys) != 1:

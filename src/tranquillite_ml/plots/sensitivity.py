@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tranquillite_ml.errors import check_in
-from tranquillite_ml.plots.style import GREY, axes, cases, check_table, legend_beside, styles
+from tranquillite_ml.plots.style import (
+    axes,
+    cases,
+    check_table,
+    dashed_line,
+    legend_beside,
+    name_rows,
+    styles,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,10 +77,8 @@ def resolution_sensitivity(table: pd.DataFrame, ax: Axes | None = None, *, measu
             chosen[measure], at, look["marker"], color=look["color"], markersize=5, linestyle="", label=label
         )
     if measure in _MARKS:
-        ax.axvline(_MARKS[measure], color=GREY, linestyle=(0, (4, 3)), linewidth=1)
-    ax.set_yticks(np.arange(len(rows)), list(rows))
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
+        dashed_line(ax, x=_MARKS[measure])
+    name_rows(ax, list(rows))
     n = cases(table, ("n_incidents", "incidents"), ("n_folds", "folds"), interval=f"{measure}_lower")
     ax.set_xlabel(f"{MEASURE_LABELS[measure]}\n{n}")
     if measure in _BY_COVERAGE:

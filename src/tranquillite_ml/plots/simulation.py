@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tranquillite_ml.errors import check_in
-from tranquillite_ml.plots.style import GREY, axes, cases, check_table, legend_beside, safe_name, styles
+from tranquillite_ml.plots.style import (
+    axes,
+    cases,
+    check_table,
+    dashed_line,
+    legend_beside,
+    name_rows,
+    safe_name,
+    styles,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +119,7 @@ def _name(arm: str, discovery: float) -> str:
 
 
 def _finish(ax: Axes, table: pd.DataFrame, label: str) -> Axes:
-    ax.axhline(1, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+    dashed_line(ax, y=1)
     ax.set_xlabel(f"week\n{cases(table, ('n_runs', 'simulated years'))}")
     ax.set_ylabel(label)
     legend_beside(ax)
@@ -150,10 +159,8 @@ def displacement(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         mark = {"color": look["color"], "marker": look["marker"]}
         ax.plot(rows["displaced_share"], place, linestyle="none", label=safe_name(variant), **mark)
     told = [safe_name(name) + ("\n(hypothetical)" if assumed[name] else "") for name in scenarios]
-    ax.set_yticks(np.arange(len(scenarios)), told)
-    ax.set_ylim(len(scenarios) - 0.5, -0.5)
+    name_rows(ax, told)
     ax.set_xlim(0, 1)
-    ax.grid(visible=False, axis="y")
     ax.set_xlabel(f"share of hot cells that move (best 0)\n{cases(table, ('n_draws', 'draws a scenario'))}")
     legend_beside(ax)
     return ax

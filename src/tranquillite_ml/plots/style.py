@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tranquillite_ml.errors import UsageError
+from tranquillite_ml.errors import UsageError, check_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,19 +15,41 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", ":")
 GREY = "#6E6E6E"
+DASHED = (0, (4, 3))
 _LONGEST_NAME = 40
 
 
 def axes(ax: Axes | None, *, width: float = 6.4, height: float = 4.2) -> Axes:
     """Axes to draw on: those given, or those of a new pyplot figure, which a notebook shows by itself."""
+    from matplotlib.axes import Axes
+
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+    check_kind(ax, Axes, "ax", "Without it, the plot makes its own.")
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(visible=True, color="#E4E4E4", linewidth=0.6)
     ax.set_axisbelow(True)
     return ax
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """One row a name, the first on top; names as `safe_name` gives them."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+
+
+def dashed_line(
+    ax: Axes, *, x: float | None = None, y: float | None = None, label: str | None = None
+) -> None:
+    """Draw a dashed line at the value that others are read against: chance, no effect, the stated level."""
+    look: dict[str, Any] = {"color": GREY, "linestyle": DASHED, "linewidth": 1, "label": label}
+    if x is not None:
+        ax.axvline(x, **look)
+    if y is not None:
+        ax.axhline(y, **look)
 
 
 def safe_name(name: object) -> str:
@@ -82,13 +104,16 @@ def styles(names: Iterable[Hashable]) -> dict[Hashable, dict[str, Any]]:
 
 
 def check_table(table: pd.DataFrame, columns: Iterable[str], maker: str) -> None:
-    """Refuse a table that lacks columns, or has no rows, and name the function that makes the right one.
+    """Refuse what is no table, lacks columns, or has no rows, and name the function that makes the right one.
 
     Raises
     ------
     UsageError
-        If a column is missing or there is no row.
+        If it is no table, a column is missing or there is no row.
     """
+    if not hasattr(table, "columns"):
+        msg = f"this plot takes the table of {maker}, got {type(table).__name__}."
+        raise UsageError(msg)
     missing = [name for name in columns if name not in table]
     if missing:
         msg = f"this plot takes the table of {maker}; the one given lacks {missing}."

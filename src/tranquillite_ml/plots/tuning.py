@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tranquillite_ml.plots.style import GREY, PALETTE, axes, check_table, legend_beside, safe_name
+from tranquillite_ml.plots.style import GREY, PALETTE, axes, check_table, legend_beside, name_rows, safe_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,10 +82,8 @@ def tuning_importance(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     place = np.arange(len(table))
     ax.hlines(place, table["lower"], table["upper"], color=PALETTE[0], linewidth=2)
     ax.plot(table["importance"], place, "o", color=PALETTE[0], markersize=5)
-    ax.set_yticks(place, [safe_name(name) for name in table["param"]])
-    ax.set_ylim(len(table) - 0.5, -0.5)
+    name_rows(ax, [safe_name(name) for name in table["param"]])
     ax.set_xlim(0, 1)
-    ax.grid(visible=False, axis="y")
     n = int(table["n_trials"].max())
     few = "; too few to tell" if table["importance"].isna().all() else ""
     ax.set_xlabel(f"share of the difference between good trials and the rest\nn = {n:,} complete trials{few}")

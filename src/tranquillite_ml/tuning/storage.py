@@ -112,12 +112,14 @@ def open_storage(where: str | Path) -> Iterator[Any]:
         if "://" not in text:
             yield _journal(Path(text))
         elif text.startswith((_SQLITE, _POSTGRESQL, "postgresql+")):
-            storage = _database(text)
+            from optuna.storages import get_storage
+
+            database = _database(text)
             try:
-                yield storage
+                yield get_storage(database)  # keeps trials that ended: they are not read again for each trial
             finally:
-                storage.remove_session()
-                storage.engine.dispose()
+                database.remove_session()
+                database.engine.dispose()
         else:
             msg = f"storage must be a file, sqlite:///FILE or postgresql://…, got {redact(text)!r}."
             raise UsageError(msg)
@@ -186,7 +188,8 @@ def _database(url: str) -> Any:
                 time.sleep(0.2 * (attempt + 1))
                 continue
             reason = " ".join(str(redact(str(error))).split())[:300]
-            hint = " Install a driver: psycopg or psycopg2-binary." if isinstance(error, ImportError) else ""
+            missing = isinstance(error, ImportError)
+            hint = " Install a driver: pip install 'tranquillite-ml[postgres]'." if missing else ""
             msg = f"storage {redact(url)} cannot be opened: {type(error).__name__}: {reason}{hint}"
             raise UsageError(msg) from None  # its traceback may hold the password
     raise AssertionError
