@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ def test_a_run_with_weather(tmp_path: Path) -> None:
     table.to_csv(path, index=False)
     first = run(ours, track=False)
     assert run(ours, track=False)["run_id"] == first["run_id"]
+    written = json.loads((Path(first["run_dir"]) / "report.json").read_text(encoding="utf-8"))
+    provenance = next(check for check in written["checks"] if check["id"] == "C20")
+    # While a report is written its run is unfinished: its name is the digest of all that it read, layers too.
+    assert "another package" not in provenance["reason"]["en"]
     # The model is asked for a forecast: its layer is read again and recognised.
     assert Path(forecast_as_of(ours)["forecasts"]).exists()
     table.assign(tmax=table["tmax"] + (table.index == 3)).to_csv(path, index=False)

@@ -12,7 +12,7 @@ import numpy as np
 from tranquillite_ml.errors import DataWarning
 from tranquillite_ml.intake.privacy import hide_places
 from tranquillite_ml.runfolder import INTAKE, package_digest
-from tranquillite_ml.stages import load_context
+from tranquillite_ml.stages import input_digest, load_context
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,11 @@ def write_intake(folder: RunFolder, config: RunConfig, incidents: Incidents) -> 
     Coordinates of rows that were refused are blurred, unless the configuration keeps them.
     """
     folder.write_text("config.yaml", config.to_yaml(hide_secrets=True))
-    digests = {"digest": incidents.digest, "config_digest": config.digest()}
+    digests = {
+        "digest": incidents.digest,
+        "config_digest": config.digest(),
+        "inputs_digest": input_digest(config, incidents),
+    }
     layers = [layer.summary() for layer in load_context(config).values()]
     folder.write_json(INTAKE, incidents.summary() | digests | {"context": layers})
     quarantine = incidents.quarantine

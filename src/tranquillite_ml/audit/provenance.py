@@ -120,8 +120,8 @@ def _recorded(run: Path, intake: dict[str, Any], evidence: Evidence) -> list[_It
     package = package_digest()
     written = _json(run / SUMMARY).get("package_digest")
     if written is None:  # an unfinished run says it by its name only
-        inputs, config = (item.digest for item in found)
-        same = run_identity(config, inputs)[:12] in run.resolve().name
+        identity = run_identity(str(intake.get("config_digest")), str(intake.get("inputs_digest")))
+        same = identity[:12] in run.resolve().name
     else:
         same = written == package
     problem = "" if same else "the run was made by another package than the one that is installed"
