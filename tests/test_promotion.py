@@ -78,11 +78,12 @@ def sign(
     on: str = "2026-03-01",
     until: str = "2026-09-01",
     accepts: tuple[str, ...] = (),
+    role: str = promotion.REVIEWER,
 ) -> Path:
     beside = run.output / promotion.SIGNOFFS / run.run_id
     beside.mkdir(parents=True, exist_ok=True)
     record = SignOff(
-        role=promotion.REVIEWER,
+        role=role,
         name="A. Martin",
         decision=decision,
         date=on,
@@ -225,6 +226,34 @@ def test_a_no_freezes_the_alias_until_a_later_review(make_run: MakeRun) -> None:
     sign(second, on="2026-03-04")
     assert promote(second, now=LATER)["run_id"] == "city-2"
     assert promotion.chosen_run(first.output, "city") == "city-2"
+
+
+def test_a_rejected_run_needs_a_review_of_its_own_even_after_another_run_was_promoted(
+    make_run: MakeRun,
+) -> None:
+    first, second = make_run("city-1", tracked=True), make_run("city-2", tracked=True)
+    sign(first)
+    promote(first)
+    no = {"by": "A. Martin, board", "reason": "no necessity", "now": datetime(2026, 3, 3, tzinfo=UTC)}
+    promotion.reject(first.path, **no)
+    sign(second, on="2026-03-04")
+    promote(second, now=LATER)
+    with pytest.raises(GateError, match=r"A\. Martin, board rejected city-1 on 2026-03-03"):
+        promote(first, now=LATER)
+    sign(first, on="2026-03-05")
+    assert promote(first, now=LATER)["run_id"] == "city-1"
+
+
+@pytest.mark.parametrize(("on", "role"), [("2026-03-03", "ethics reviewer"), ("2026-03-04", "colleague")])
+def test_a_no_is_not_answered_by_an_approval_of_its_day_or_of_someone_else(
+    make_run: MakeRun, on: str, role: str
+) -> None:
+    run = make_run()
+    sign(run)
+    promotion.reject(run.path, by="A. Martin, board", reason="no", now=datetime(2026, 3, 3, 17, tzinfo=UTC))
+    sign(run, on=on, role=role)
+    with pytest.raises(GateError, match="rejected city-1 on 2026-03-03"):
+        promote(run, now=LATER)
 
 
 def test_a_run_can_be_rejected_in_whatever_state_it_is(make_run: MakeRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from tranquillite_ml import retention
 from tranquillite_ml.bundle import sha256
 from tranquillite_ml.cli.main import app
 from tranquillite_ml.errors import InputDataError, TranquilliteError, UsageError
@@ -91,6 +93,8 @@ def test_all_rows_may_go(table: Path, tmp_path: Path) -> None:
     (said,) = call(table, confirm=True, log=tmp_path / "log.jsonl")["files"]
     assert table.read_text(encoding="utf-8") == "occurred_at,x\n"
     assert (said["after"], said["oldest_left"]) == (0, None)
+    (said,) = call(table)["files"]  # and the next time there is nothing to do
+    assert (said["before"], said["deleted"]) == (0, 0)
 
 
 def make_run(output: Path, name: str, day: str) -> Path:
@@ -181,3 +185,103 @@ def test_the_command_shows_then_deletes(table: Path, monkeypatch: pytest.MonkeyP
     assert (found["files"][0]["deleted"], found["files"][0]["after"]) == (4, 1)  # all that have a time
     assert chain.verify("runs/log.jsonl").head == found["log_line"]
     assert CliRunner().invoke(app, [*arguments[:3], "9", "--tz", TZ]).exit_code == 2
+
+
+def test_a_quotation_mark_that_is_never_closed_takes_nothing_with_it(tmp_path: Path) -> None:
+    for text in (
+        'occurred_at,x\n2019-01-01,"open\n2026-03-09,kept\n',
+        'occurred_at,x\n2019-01-01,"open\n2026-03-09,kept\n2019-01-01,"again\n',
+    ):
+        path = tmp_path / "calls.csv"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InputDataError, match=r"calls\.csv, line .*quotation mark"):
+            call(path, confirm=True, log=tmp_path / "log.jsonl")
+        assert path.read_text(encoding="utf-8") == text
+
+
+def test_few_unreadable_times_do_not_stop_it_when_the_readable_ones_have_gone(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    rows = ["2019-01-01,old"] * 60 + ["soon,odd"] * 2 + ["2026-03-09,new"] * 3
+    path.write_text("\n".join(["occurred_at,x", *rows]), encoding="utf-8")
+    (said,) = call(path, confirm=True, log=tmp_path / "log.jsonl")["files"]
+    assert (said["deleted"], said["undated"], said["after"]) == (60, 2, 5)
+    assert path.read_text(encoding="utf-8").splitlines() == ["occurred_at,x", *rows[60:]]
+
+
+def test_what_cannot_be_logged_is_not_deleted(table: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "log.jsonl"
+    broken.write_text("no line of a log\n", encoding="utf-8")
+    for log in (broken, tmp_path / "nowhere" / "log.jsonl", tmp_path):
+        with pytest.raises(TranquilliteError, match="log"):
+            call(table, confirm=True, log=log)
+        assert table.read_bytes() == CSV.encode()
+
+
+def test_a_deletion_that_is_interrupted_is_logged_and_can_be_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "runs"
+    old = make_run(output, "a-1", "2026-02-28")
+    rmtree = shutil.rmtree
+
+    def interrupted(path: Path) -> None:
+        rmtree(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        call(output, confirm=True, log=output / "log.jsonl")
+    assert chain.read_log(output / "log.jsonl")[-1].payload["runs"][0]["run_id"] == "a-1"
+    assert not (old / "tables").exists()
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    assert [one["run_id"] for one in call(output, confirm=True, log=output / "log.jsonl")["runs"]] == ["a-1"]
+    assert not old.exists()
+
+
+def test_models_of_the_deep_audit_go_with_their_run_and_links_are_not_followed(tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    make_run(output, "a-1", "2026-02-28")
+    (output / "simulations" / "a-1" / "refits").mkdir(parents=True)
+    (output / "simulations" / "a-1" / "refits" / "model.txt").write_text("123", encoding="utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept.csv").write_text("1", encoding="utf-8")
+    (output / "forecasts").mkdir()
+    (output / "forecasts" / "a-1").symlink_to(tmp_path / "elsewhere")
+    (output / "a-1" / "linked").symlink_to(tmp_path / "elsewhere")
+    (one,) = call(output, confirm=True, log=output / "log.jsonl")["runs"]
+    assert (one["files"], one["bytes"]) == (4, 9)
+    assert not (output / "a-1").exists()
+    assert not (output / "simulations" / "a-1").exists()
+    assert (tmp_path / "elsewhere" / "kept.csv").exists()
+
+
+def test_a_report_written_again_does_not_make_a_run_younger(tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    make_run(output, "a-1", "2026-02-28")
+    os.utime(output / "a-1" / "manifest.json")
+    assert [one["run_id"] for one in call(output)["runs"]] == ["a-1"]
+
+
+def test_each_file_that_loses_rows_has_its_line(table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_bytes(CSV.encode())
+    found = call(table, other, confirm=True, log=tmp_path / "log.jsonl")
+    lines = chain.read_log(tmp_path / "log.jsonl")
+    assert [line.payload["files"] for line in lines] == [[one] for one in found["files"]]
+    assert lines[-1].sha256 == found["log_line"]
+
+
+def test_rows_that_come_in_meanwhile_are_not_lost(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = retention._Csv.write
+
+    def meanwhile(self, kept, path) -> None:
+        write(self, kept, path)
+        table.write_bytes(CSV.encode() + b"\r\n2026-03-10;came in")
+
+    monkeypatch.setattr(retention._Csv, "write", meanwhile)
+    with pytest.raises(InputDataError, match="changed while it was read"):
+        call(table, confirm=True, log=tmp_path / "log.jsonl")
+    assert table.read_bytes().endswith(b"came in")
+    assert not (tmp_path / "log.jsonl").exists()

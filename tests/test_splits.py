@@ -35,7 +35,6 @@ def test_a_first_cutoff_is_a_local_date() -> None:
     [
         RollingOrigin(folds=20, every="28D"),
         RollingOrigin(first_cutoff="2025-01-20"),
-        RollingOrigin(folds=0),
         RollingOrigin(every="12h"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 import tranquillite_ml as tq
 from tests.builders import make_panel
+from tranquillite_ml import evaluation
 from tranquillite_ml.errors import InputDataError, UsageError, check_in, check_kind
 from tranquillite_ml.forecasters import Count365
 from tranquillite_ml.panel import Panel
@@ -216,3 +217,131 @@ def test_a_name_that_tells_of_enforcement_is_refused_whatever_origin_is_declared
 def test_periods_and_horizons_are_whole_numbers(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="whole number"):
         tq.Target("noise", **given)
+
+
+# --------------------------------------------------------------------------- the first steps
+
+
+@pytest.fixture(scope="module")
+def incidents() -> tq.Incidents:
+    rows = pd.DataFrame(
+        {"occurred_at": ["2024-05-01 22:10"], "lat": [43.3], "lng": [5.4], "category": ["noise"]}
+    )
+    return tq.Incidents.from_table(rows, tz="Europe/Paris")
+
+
+def test_bins_and_panels_are_made_of_incidents(incidents: tq.Incidents) -> None:
+    said = r"incidents must be (an )?Incidents, got DataFrame\. read_incidents\(source, tz=…\) makes them\."
+    grid, bins = tq.HexGrid.from_incidents(incidents), tq.TimeBins.covering(incidents)
+    for call in (
+        lambda: tq.TimeBins.covering(incidents.table),
+        lambda: Panel.build(incidents.table, grid, bins),  # type: ignore[arg-type]
+        lambda: Panel.build(incidents, grid, bins).append(incidents.table),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UsageError, match=said):
+            call()
+    with pytest.raises(UsageError, match=r"grid must be a grid, got list\. HexGrid\.from_incidents"):
+        Panel.build(incidents, list(grid.cells), bins)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"bins must be a TimeBins, got str\. TimeBins\.covering"):
+        Panel.build(incidents, grid, "1D")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"freq": 7}, r"freq must be a str, got int\. Give hours .* or days"),
+        ({"n_bins": "3"}, r"n_bins must be a whole number, got '3'"),
+        ({"first": None}, r"first must be a local moment such as '2024-01-01', got None"),
+        ({"first": "soon"}, r"first must be a local moment such as '2024-01-01', got 'soon'"),
+    ],
+    ids=["freq", "n_bins", "no-first", "first"],
+)
+def test_bins_say_what_they_are_cut_from(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        tq.TimeBins(**({"first": "2024-01-01", "n_bins": 3, "freq": "1D", "tz": "UTC"} | changed))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        (
+            "history",
+            r"blocks must be a list or a tuple, got str\. FeatureSet\(\[History\(\), Calendar\(\)\]\)",
+        ),
+        (tq.History(), r"blocks must be a list or a tuple, got History\."),
+        ([tq.History], r"blocks\[0\] must be a FeatureBlock, got the class History itself\."),
+        ([tq.History(), "calendar"], r"blocks\[1\] must be a FeatureBlock, got str\. .*from_list"),
+    ],
+    ids=["name", "alone", "class", "names"],
+)
+def test_feature_sets_are_made_of_blocks(blocks: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        tq.FeatureSet(blocks)
+
+
+@pytest.mark.parametrize("wrong", ["28D", 7, [-3], [0], ["7D"], [float("nan")], [float("inf")], [True], None])
+def test_windows_and_decays_are_days(wrong: Any) -> None:
+    for make, name in (
+        (tq.History, "windows"),
+        (tq.History, "decays"),
+        (tq.Neighbourhood, "windows"),
+        (tq.NearRepeat, "decays"),
+    ):
+        with pytest.raises(UsageError, match=f"{name} must be several numbers of days above 0"):
+            make(**{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", [-1, "1", 1.5, [1], True])
+def test_a_neighbourhood_counts_its_rings(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="rings must be a whole number from 0 on, got"):
+        tq.Neighbourhood(rings=wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"folds": 0}, "folds must be a whole number from 1 on, got 0"),
+        ({"folds": "3"}, "folds must be a whole number from 1 on, got '3'"),
+        ({"gap": -1}, "gap must be a whole number from 0 on, got -1"),
+        ({"every": "fortnight"}, "every must be a number of days such as '28D', got 'fortnight'"),
+        ({"every": 28}, "every must be a number of days such as '28D', got 28"),
+        ({"every": "NaT"}, "every must be a number of days such as '28D', got 'NaT'"),
+    ],
+)
+def test_folds_are_told_when_they_are_made(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        tq.RollingOrigin(**given)
+
+
+def test_a_backtest_takes_a_list_a_panel_and_folds(panel: Panel) -> None:
+    good = {"forecasters": [Count365(WEEK)], "panel": panel, "splits": tq.RollingOrigin(folds=1)}
+    for changed, said in (
+        ({"forecasters": Count365(WEEK)}, r"forecasters must be a list or a tuple, got Count365\. .*\[fore"),
+        (
+            {"forecasters": [Count365]},
+            r"forecasters\[0\] must be a Forecaster, got the class Count365 itself",
+        ),
+        ({"panel": pd.DataFrame()}, r"panel must be a Panel, got DataFrame"),
+        ({"splits": 13}, r"splits must be a RollingOrigin, got int"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            tq.backtest(**(good | changed))
+
+
+def test_judges_take_forecasts_not_their_table(table: pd.DataFrame) -> None:
+    judges = (evaluation.score, evaluation.hotspot_curve, evaluation.reliability_curve, evaluation.pit_table)
+    for judge in (*judges, evaluation.interval_coverage_table, evaluation.calibration_slope):
+        with pytest.raises(UsageError, match=r"forecasts must be a Forecasts, got DataFrame\. backtest\("):
+            judge(table)  # type: ignore[operator]
+
+
+def test_one_coverage_is_as_good_as_a_list_of_one(panel: Panel) -> None:
+    seen = tq.backtest([Count365(WEEK)], panel, tq.RollingOrigin(folds=2, every="7D"))
+    one, listed = (evaluation.hotspot_curve(seen, coverage=share) for share in (0.2, [0.2]))
+    pd.testing.assert_frame_equal(one, listed)
+    for wrong in (5, "5%", None, [], [0.1, "5%"]):
+        with pytest.raises(UsageError, match=r"coverage must hold shares of the area .*0\.05 is 5 %"):
+            evaluation.hotspot_curve(seen, coverage=wrong)
+    for wrong in ("streets", {}, [1.0]):
+        with pytest.raises(UsageError, match="denominator must hold a number ≥ 0 for each of"):
+            evaluation.hotspot_curve(seen, denominator=wrong)

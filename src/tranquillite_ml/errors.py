@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 _MOST_OPTIONS = 12
@@ -140,5 +142,28 @@ def check_kind(value: Any, kind: type | tuple[type, ...], name: str, mend: str) 
         return value
     kinds = [one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,))]
     wanted = " or ".join(f"{'an' if one[0] in 'AEIOUaeiou' else 'a'} {one}" for one in kinds)
-    msg = f"{name} must be {wanted}, got {type(value).__name__}. {mend}"
+    came = f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
+    msg = f"{name} must be {wanted}, got {came}. {mend}"
     raise UsageError(msg)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number; truth values are not.
+
+    Examples
+    --------
+    >>> is_whole(7), is_whole(7.0), is_whole(True)
+    (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number; truth values are not.
+
+    Examples
+    --------
+    >>> is_number(0.5), is_number("0.5"), is_number(float("nan"))
+    (True, False, False)
+    """
+    return not isinstance(value, bool) and isinstance(value, Real) and isfinite(value)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import DataWarning, InputDataError
+from tranquillite_ml.errors import DataWarning, InputDataError, UsageError, check_kind
 from tranquillite_ml.grids import open_grid
+from tranquillite_ml.intake import Incidents
 from tranquillite_ml.intake.placeholders import at_placeholders
 from tranquillite_ml.panelcounts import Counted
 from tranquillite_ml.panelfiles import FORMAT, read_panel, write_panel
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tranquillite_ml.grid import Grid
-    from tranquillite_ml.intake import Incidents
+
+
+_INCIDENTS = "read_incidents(source, tz=…) makes them."
 
 
 class Panel(Counted):
@@ -82,6 +85,8 @@ class Panel(Counted):
 
         Raises
         ------
+        UsageError
+            If an argument is of another kind.
         InputDataError
             If bins are finer than a day and times are known to the day only.
 
@@ -90,6 +95,13 @@ class Panel(Counted):
         DataWarning
             If bins are finer than a day and records stand at times of day that mean "unknown".
         """
+        check_kind(incidents, Incidents, "incidents", _INCIDENTS)
+        if not hasattr(grid, "locate"):
+            msg = (
+                f"grid must be a grid, got {type(grid).__name__}. HexGrid.from_incidents(incidents) lays one."
+            )
+            raise UsageError(msg)
+        check_kind(bins, TimeBins, "bins", "TimeBins.covering(incidents, freq='1D') lays them.")
         if bins.hours < 24 and incidents.time_precision == "date":
             msg = f"freq={bins.freq!r} needs times of day, but these incidents are dated by the day only."
             raise InputDataError(msg)
@@ -165,7 +177,7 @@ class Panel(Counted):
         extend : bool, default True
             Lengthen the bins so that they cover the last incident.
         """
-        keys = incident_keys(incidents)
+        keys = incident_keys(check_kind(incidents, Incidents, "incidents", _INCIDENTS))
         fresh = ~np.isin(keys, self._keys)
         table = rows_where(incidents.table, fresh)
         bins = self.bins

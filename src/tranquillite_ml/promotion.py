@@ -109,7 +109,7 @@ def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool
 
     A blocking check that fails, any other check or section that fails and that no approval accepts by its id,
     a category whose forecasts do not beat plain counts, a missing, expired or rejecting sign-off, and a
-    rejection that no later approval has answered.
+    rejection, of this run or the last word on the model, that no reviewer's approval of a later day answers.
 
     Parameters
     ----------
@@ -128,15 +128,7 @@ def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool
         if verdict["text"] != BEATS:
             reasons.append(f"{category}: the model {_not_better(verdict['text'])} a 365-day count")
     reasons += objections(found, [REVIEWER], signed=signed)
-    refused = _last(run.output / LOG, _model_of(run))
-    if refused is not None and refused.kind == "reject":
-        since = date.fromisoformat(refused.at[:10])
-        if not any(one.record.date >= since for one in held):
-            reasons.append(
-                f"{refused.payload['by']} rejected {refused.payload['run_id']} on {since} "
-                f"({refused.payload['reason']}), and no review has approved since"
-            )
-    return reasons
+    return [*reasons, *_unanswered(run, held)]
 
 
 def promote(
@@ -264,15 +256,26 @@ def standing(output: str | Path, model: str, run_id: str, *, on: date) -> Standi
         return Standing("rejected", said["run_id"], told)
     if on > date.fromisoformat(said["expires"]):
         return Standing("expired", said["run_id"], f"the approval of this model expired on {said['expires']}")
-    names = "; ".join(said["signoffs"])
-    if said["signed"]:
-        return Standing("approved", said["run_id"], f"approved until {said['expires']}: {names}")
-    return Standing("unsigned", said["run_id"], f"approved until {said['expires']}, unsigned: {names}")
+    state: Literal["approved", "unsigned"] = "approved" if said["signed"] else "unsigned"
+    told = f"approved until {said['expires']}{'' if said['signed'] else ', unsigned'}"
+    return Standing(state, said["run_id"], f"{told}: {'; '.join(said['signoffs'])}")
 
 
 def _held(found: Iterable[Verified], *, signed: bool) -> list[Verified]:
     """Approvals that count."""
     return [one for one in found if one.record.decision == "approve" and one.holds(signed=signed)]
+
+
+def _unanswered(run: RunFolder, held: Iterable[Verified]) -> Iterable[str]:
+    """Rejections that stand; an approval of the same day may be older, as sign-offs carry no hour."""
+    log, model = run.output / LOG, _model_of(run)
+    approved = max((one.record.date for one in held if one.record.role == REVIEWER), default=date.min)
+    last = {one.sha256: one for one in (_last(log, model), _last(log, model, run.run_id)) if one is not None}
+    for one in last.values():
+        since = date.fromisoformat(one.at[:10])
+        if one.kind == "reject" and approved <= since:
+            told = "{by} rejected {run_id} on {since} ({reason}), and no review of a later day approves"
+            yield told.format(**one.payload, since=since)
 
 
 def _failing(report: Mapping[str, Any], accepted: set[str]) -> Iterable[str]:

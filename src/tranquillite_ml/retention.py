@@ -7,7 +7,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,12 @@ from tranquillite_ml.runfolder import INTAKE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Tell = Callable[[str, dict[str, Any]], None]
+"""Logs what went: one of the ``files`` or ``runs``. Without it nothing goes."""
+
 _AGE = re.compile(r"([1-9]\d{0,5})D")
-_TOLD = 100
+_BESIDE = ("forecasts", "simulations")
+"""Folders beside the runs with one of each run's name: its forecasts, and what its deep audit keeps."""
 
 
 def retain(
@@ -46,7 +50,8 @@ def retain(
 
     Of a file (CSV or Parquet), rows go whose time lies before the limit; all others stay byte for byte (CSV)
     or value for value (Parquet), and rows without a readable time stay and are counted. Of a folder of runs,
-    whole runs go that were made before it, with their forecasts; a promoted run stays.
+    whole runs go that were made before it, with their forecasts and what their deep audit keeps; a promoted
+    run stays. Each file and run that goes has its line in the log.
 
     Parameters
     ----------
@@ -72,7 +77,7 @@ def retain(
     dict
         ``limit, confirmed, files`` (each ``path, before, deleted, undated, after, oldest_left,
         sha256_before, sha256_after``), ``runs`` (each ``run_id, made, files, bytes, manifest_sha256,
-        kept_because``), and ``log_line`` (its SHA-256), if something was deleted.
+        kept_because``), and ``log_line`` (SHA-256 of the last), if something was deleted.
 
     Raises
     ------
@@ -80,6 +85,8 @@ def retain(
         If the age, a path, the column or the log cannot be used.
     InputDataError
         If a file cannot be read, or what is left is not what should be: the file then is as it was.
+    GateError
+        If the log is broken: nothing then is deleted.
     """
     moment = datetime.now(UTC) if now is None else now
     limit = _limit(older_than, tz, moment)
@@ -94,23 +101,21 @@ def retain(
             )
             raise UsageError(msg)
     found: dict[str, Any] = {"limit": limit.isoformat(), "confirmed": confirm, "files": [], "runs": []}
-    try:
-        for path in given:
-            if path.is_dir():
-                _retain_runs(path, limit, found["runs"], confirm=confirm)
-            else:
-                found["files"].append(_retain_rows(path, limit, column, tz, time_format, confirm=confirm))
-    finally:  # what is gone is logged even if the next path fails
-        gone = [one for one in found["files"] if one["deleted"]]
-        gone_runs = [one for one in found["runs"] if one["kept_because"] is None]
-        if confirm and log is not None and (gone or gone_runs):
-            told = {
-                "limit": found["limit"],
-                "files": gone,
-                "runs": gone_runs[:_TOLD],
-                "n_runs": len(gone_runs),
-            }
+    if confirm and log is not None:
+        _check_log(Path(log))
+
+    def tell(what: str, one: dict[str, Any]) -> None:
+        if log is not None:
+            told = {"limit": found["limit"], "files": [], "runs": []} | {what: [one]}
             found["log_line"] = append(log, "retain", told, moment)
+
+    for path in given:
+        if path.is_dir():
+            _retain_runs(path, limit, found["runs"], tell if confirm else None)
+        else:
+            found["files"].append(
+                _retain_rows(path, limit, column, tz, time_format, tell=tell if confirm else None)
+            )
     return found
 
 
@@ -125,11 +130,20 @@ def _limit(older_than: str, tz: str, now: datetime) -> pd.Timestamp:
     )
 
 
+def _check_log(log: Path) -> None:
+    """Refuse a log that could not say what went, before anything has gone."""
+    if log.exists():
+        read_log(log)
+    if not os.access(log if log.exists() else log.parent, os.W_OK):
+        msg = f"the log {log} cannot be written to, and nothing is deleted without one."
+        raise UsageError(msg)
+
+
 # ---------------------------------------------------------------------- rows of a file
 
 
 def _retain_rows(
-    path: Path, limit: pd.Timestamp, column: str, tz: str, time_format: str | None, *, confirm: bool
+    path: Path, limit: pd.Timestamp, column: str, tz: str, time_format: str | None, *, tell: Tell | None
 ) -> dict[str, Any]:
     """Delete the old rows of a file, through a temporary one that is looked at before it takes its place."""
     kinds: dict[str, type[_Csv | _Parquet]] = {".csv": _Csv, ".parquet": _Parquet}
@@ -138,6 +152,7 @@ def _retain_rows(
             f"{path}: rows are deleted from .csv and .parquet files. Export the others, or delete them whole."
         )
         raise UsageError(msg)
+    before = sha256(path.read_bytes())
     with reading(path, "no table"):
         table = kinds[path.suffix.lower()](path)
     if column not in table.columns:
@@ -147,29 +162,35 @@ def _retain_rows(
         raise UsageError(msg)
     when = _instants(table.values(column), tz, time_format, f"{path}, column {column}")
     old = np.asarray(when < limit)
-    before = sha256(path.read_bytes())
     left = when[~old].dropna()
     said = {
         "path": str(path), "before": len(old), "deleted": int(old.sum()), "undated": int(when.isna().sum()),
         "after": int((~old).sum()), "oldest_left": left.min().isoformat() if len(left) else None,
         "sha256_before": before, "sha256_after": before,
     }  # fmt: skip
-    if not (confirm and old.any()):
+    if tell is None or not old.any():
         return said
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         table.write(~old, partial)
         with reading(partial, "no table"):
             again = table.again(partial)
-        seen = _instants(again.values(column), tz, time_format, str(partial))
+        seen = parse_times(again.values(column), tz, time_format).instants
         if len(seen) != said["after"] or bool((seen < limit).any()):
             msg = f"{path}: what would be left is not what should be; the file is as it was."
             raise InputDataError(msg)
+        if sha256(path.read_bytes()) != before:
+            msg = (
+                f"{path} changed while it was read; nothing of it was deleted. Try again when it is at rest."
+            )
+            raise InputDataError(msg)
+        said["sha256_after"] = sha256(partial.read_bytes())
         shutil.copymode(path, partial)
         _replace(partial, path)
+        tell("files", said)
     finally:
         partial.unlink(missing_ok=True)
-    return said | {"sha256_after": sha256(path.read_bytes())}
+    return said
 
 
 def _instants(values: pd.Series[Any], tz: str, time_format: str | None, label: str) -> pd.DatetimeIndex:
@@ -198,25 +219,29 @@ class _Csv:
     """Records of a CSV file as they stand, line breaks and quotes included."""
 
     def __init__(self, path: Path, form: tuple[str, str] | None = None) -> None:
-        if form is None:
-            found = CsvFile(path)
-            form = found.encoding, found.delimiter
-        self.encoding, self.delimiter = form
         content = path.read_bytes()
+        self.encoding, self.delimiter = _form(path, content) if form is None else form
         try:
             text = content.decode(self.encoding)
         except UnicodeDecodeError:
             self.encoding = "latin-1"
             text = content.decode(self.encoding)
         lines = list(io.StringIO(text, newline=""))
-        reader, start = csv.reader(lines, delimiter=self.delimiter), 0
+        reader, start = csv.reader(lines, delimiter=self.delimiter, strict=True), 0
         self.rows: list[list[str]] = []
         self.texts: list[str] = []
-        for row in reader:
-            if row:
-                self.rows.append(row)
-                self.texts.append("".join(lines[start : reader.line_num]))
-            start = reader.line_num
+        try:
+            for row in reader:
+                if row:
+                    self.rows.append(row)
+                    self.texts.append("".join(lines[start : reader.line_num]))
+                start = reader.line_num
+        except csv.Error as error:  # a record that swallows others would take them with it
+            msg = (
+                f'{path}, line {start + 1}: a quotation mark (") is not closed, or stands inside a value '
+                f"and is not doubled ({error}). Mend the file first; it is as it was."
+            )
+            raise InputDataError(msg) from error
         self.columns = self.rows[0]
 
     def values(self, column: str) -> pd.Series[Any]:
@@ -230,6 +255,15 @@ class _Csv:
 
     def again(self, path: Path) -> _Csv:
         return _Csv(path, (self.encoding, self.delimiter))
+
+
+def _form(path: Path, content: bytes) -> tuple[str, str]:
+    """Encoding and delimiter of a file, also of one that has nothing but a header left."""
+    left = [line for line in content.splitlines() if line.strip()]
+    if len(left) == 1:
+        return "utf-8", max(",;\t|", key=lambda mark: left[0].count(mark.encode()))
+    found = CsvFile(path)
+    return found.encoding, found.delimiter
 
 
 class _Parquet:
@@ -256,7 +290,7 @@ class _Parquet:
 # ---------------------------------------------------------------------- runs of a folder
 
 
-def _retain_runs(output: Path, limit: pd.Timestamp, said: list[dict[str, Any]], *, confirm: bool) -> None:
+def _retain_runs(output: Path, limit: pd.Timestamp, said: list[dict[str, Any]], tell: Tell | None) -> None:
     """Delete the runs of a folder that were made before the limit, one after the other."""
     runs = sorted(path for path in output.iterdir() if _is_run(path))
     if not runs:
@@ -265,10 +299,12 @@ def _retain_runs(output: Path, limit: pd.Timestamp, said: list[dict[str, Any]], 
     in_use = _promoted(output)
     for path in runs:
         mark = next(path / name for name in (MANIFEST, INTAKE) if (path / name).exists())
-        made = datetime.fromtimestamp(mark.stat().st_mtime, UTC)
+        times = [(path / name).stat().st_mtime for name in {mark.name, INTAKE}]
+        made = datetime.fromtimestamp(min(times), UTC)  # a report written again renews the manifest
         if made >= limit:
             continue
-        folders = [path, *([beside] if (beside := output / "forecasts" / path.name).is_dir() else [])]
+        beside = [output / name / path.name for name in _BESIDE]
+        folders = [*(one for one in beside if one.is_dir() and not one.is_symlink()), path]
         files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
         kept = "it is promoted" if path.name in in_use else None
         one = {
@@ -279,10 +315,23 @@ def _retain_runs(output: Path, limit: pd.Timestamp, said: list[dict[str, Any]], 
             "manifest_sha256": sha256(mark.read_bytes()),
             "kept_because": kept,
         }
-        if confirm and kept is None:
-            for folder in folders:
-                shutil.rmtree(folder)
         said.append(one)
+        if tell is not None and kept is None:
+            try:
+                for folder in folders:
+                    _delete(folder)
+            finally:  # some of it has gone, even if the rest has not
+                tell("runs", one)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder; what makes it a run goes last, so that an interrupted deletion can be finished."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name in {MANIFEST, INTAKE}):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    folder.rmdir()
 
 
 def _promoted(output: Path) -> set[str]:

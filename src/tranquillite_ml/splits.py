@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import UsageError
+from tranquillite_ml.errors import UsageError, is_whole
 from tranquillite_ml.target import Target
 from tranquillite_ml.timebins import TimeBins
 
@@ -46,6 +46,19 @@ class RollingOrigin:
     first_cutoff: str | None = None
     gap: int = 0
 
+    def __post_init__(self) -> None:
+        try:
+            apart = isinstance(self.every, str) and pd.Timedelta(self.every) > pd.Timedelta(0)
+        except ValueError:
+            apart = False
+        if not apart:
+            msg = f"every must be a number of days such as '28D', got {self.every!r}."
+            raise UsageError(msg)
+        for name, number, least in (("folds", self.folds, 1), ("gap", self.gap, 0)):
+            if not is_whole(number) or number < least:
+                msg = f"{name} must be a whole number from {least} on, got {number!r}."
+                raise UsageError(msg)
+
     def cutoffs(self, bins: TimeBins, target: Target) -> list[int]:
         """Cutoffs as numbers of bins, ascending; each leaves room for the target's last period.
 
@@ -56,8 +69,8 @@ class RollingOrigin:
         """
         days = pd.Timedelta(self.every) / pd.Timedelta(days=1)
         step = days * bins.bins_per_day
-        if self.folds < 1 or days <= 0 or step != int(step) or self.gap < 0:
-            msg = f"folds ≥ 1, every = whole bins, gap ≥ 0 are needed, got {self} on {bins.freq} bins."
+        if step != int(step):
+            msg = f"every must be whole bins, got {self.every!r} on bins of {bins.freq}."
             raise UsageError(msg)
         reach = target.reach + self.gap * target.period
         if self.first_cutoff is None:

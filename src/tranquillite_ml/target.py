@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
-from tranquillite_ml.errors import UsageError
+from tranquillite_ml.errors import UsageError, is_whole
 from tranquillite_ml.governance.waivers import Waiver
 
 
@@ -103,8 +102,8 @@ def _several(horizons: object) -> Iterable[object]:
     return horizons
 
 
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
+def _whole(value: Any) -> int:
+    if not is_whole(value):
         msg = (
             f"period and horizons are whole numbers of time bins, got {value!r}. "
             "With daily bins, period=7 is a week."

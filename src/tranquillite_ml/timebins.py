@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import InputDataError, UsageError
+from tranquillite_ml.errors import InputDataError, UsageError, check_kind, is_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,8 @@ def parse_freq(freq: str) -> int:
     >>> parse_freq("8h"), parse_freq("7D")
     (8, 168)
     """
-    match = _FREQ.match(freq)
+    mend = "Give hours that divide a day ('1h', '8h', …) or days ('1D', '7D')."
+    match = _FREQ.match(check_kind(freq, str, "freq", mend))
     hours = 0 if match is None else int(match[1]) * (1 if match[2] == "h" else 24)
     if hours < 1 or (24 % hours and hours % 24):
         msg = f"freq must be hours that divide a day ('1h', '8h', …) or days ('1D', '7D'), got {freq!r}."
@@ -84,10 +85,13 @@ class TimeBins:
 
     def __init__(self, first: str | pd.Timestamp, n_bins: int, freq: str, tz: str) -> None:
         hours = parse_freq(freq)
-        start = pd.Timestamp(first)
+        start = _moment(first)
         if start.tz is not None:
             start = start.tz_convert(check_timezone(tz)).tz_localize(None)
         start = start.as_unit("us")
+        if not is_whole(n_bins):
+            msg = f"n_bins must be a whole number, got {n_bins!r}."
+            raise UsageError(msg)
         if n_bins < 0:
             msg = f"n_bins must be zero or more, got {n_bins}."
             raise UsageError(msg)
@@ -111,15 +115,21 @@ class TimeBins:
 
         Raises
         ------
+        UsageError
+            If these are no incidents.
         InputDataError
             If there is no incident, or its times are known to the day only and `freq` is finer than a day.
         """
         hours = parse_freq(freq)
+        if not hasattr(incidents, "time_precision"):
+            came = type(incidents).__name__
+            msg = f"incidents must be Incidents, got {came}. read_incidents(source, tz=…) makes them."
+            raise UsageError(msg)
         table = incidents.table
         if len(table) == 0:
             msg = "cannot lay time bins over no incidents: the accepted table is empty (see `.quarantine`)."
             raise InputDataError(msg)
-        if hours < 24 and getattr(incidents, "time_precision", "minute") == "date":
+        if hours < 24 and incidents.time_precision == "date":
             msg = (
                 f"freq={freq!r} needs times of day, but these incidents are dated by the day only. "
                 "Use freq='1D' or coarser."
@@ -232,6 +242,17 @@ class TimeBins:
     def extended(self, n_bins: int) -> TimeBins:
         """Give the same lattice with another number of bins."""
         return TimeBins(self.first, n_bins, self.freq, self.tz)
+
+
+def _moment(first: Any) -> pd.Timestamp:
+    try:
+        found = pd.Timestamp(first)
+    except (ValueError, TypeError):
+        found = pd.NaT
+    if found is pd.NaT:
+        msg = f"first must be a local moment such as '2024-01-01', got {first!r}."
+        raise UsageError(msg)
+    return found
 
 
 def check_timezone(tz: str) -> str:

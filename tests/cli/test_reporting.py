@@ -12,7 +12,8 @@ from typer.testing import Result
 
 from tests.report.conftest import build
 from tests.report.reading import Page
-from tranquillite_ml.config import ready_configs
+from tranquillite_ml.cli.reporting import _incidents
+from tranquillite_ml.config import load_config, ready_configs
 
 Call = Callable[..., Result]
 
@@ -140,3 +141,11 @@ def test_a_run_is_reported_verified_and_made_again(tranquillite: Call) -> None:
     public = json.loads(tranquillite("report", folder, "--public", "--json", "--quiet").stdout)
     assert Path(public["paths"]["html"]).is_file()
     assert Path(public["paths"]["html"]).parent.parent.name == "published"
+
+
+def test_simulated_records_are_said_to_be_even_where_they_cannot_be_read_again(tmp_path: Path) -> None:
+    config = load_config("smoke", [f"governance.path={tmp_path / 'gone.yaml'}"])
+    incidents, notice = _incidents(config)
+    assert incidents is None
+    assert notice is not None
+    assert notice.startswith("Simulated data")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.report.reports import AT, LIMITS, mixed_checks
-from tranquillite_ml.audit import Evidence
+from tranquillite_ml.audit import Evidence, audit
 from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import GateError, UsageError
 from tranquillite_ml.forecasts import Forecasts
@@ -128,6 +128,9 @@ def test_every_changed_value_is_named(run: Path, data: st.DataObject) -> None:
     [
         (lambda r: r["checks"][9].update(status="PASS"), "/checks/9/status"),
         (lambda r: r["checks"][13]["measurements"].clear(), "/checks/13/status"),
+        (lambda r: (r["checks"][9].update(status="PASS"),  # as if the figures it came from were withheld
+                    [one.update(suppressed=True, value=None) for one in r["checks"][9]["measurements"]]),
+         "/checks/9/status"),
         (lambda r: r["sections"][9].update(status="PASS"), "/sections/9/status"),
         (lambda r: r.update(verdict="PASS"), "/verdict"),
         (lambda r: r.update(use="nothing_against"), "/use"),
@@ -180,6 +183,29 @@ def test_a_changed_governance_file_is_named_and_stops_a_promotion(copied: Path, 
         found.require()
     path.unlink()
     assert verify(copied / "report.json").absent == ("governance",)
+
+
+@pytest.mark.parametrize("text", ["owner: [", "ownr: City of Example\n", None])
+def test_a_governance_file_that_cannot_be_read_is_told(
+    copied: Path, tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "governance.yaml"
+    config = load_config("smoke", [f"governance.path={path}"])
+    (copied / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    forecasts, evidence = collect(copied)
+    assert evidence.governance is None
+    (check,) = audit(forecasts, evidence=evidence, checks=["C12"])
+    assert check.status == "NOT_ASSESSABLE"
+    assert "governance.yaml" in check.reason["en"]
+    assert "governance.yaml" in check.reason["fr"]
+    folder = RunFolder(copied.parent, copied.name)
+    write_report(
+        folder, mixed_checks(), forecasts, evidence=evidence, thresholds=LIMITS, inputs=Inputs(at=AT)
+    )
+    assert verify(copied / "report.json").sound
+    assert (read(copied)["governance"]["sha256"] is None) == (text is None)
 
 
 def test_files_that_are_not_there_are_said_not_to_be(copied: Path) -> None:

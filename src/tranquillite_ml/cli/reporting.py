@@ -133,7 +133,8 @@ def _make(
 
 
 def _incidents(config: Any) -> tuple[Incidents | None, str | None]:
-    """Rows as they are read, and what every output must say; nothing if they are no longer there."""
+    """Rows as they are read, and what every output must say of them; no rows if they cannot be read."""
+    from tranquillite_ml.city.simulated import NOTICE
     from tranquillite_ml.stages import load_incidents
 
     if config is None:
@@ -141,7 +142,7 @@ def _incidents(config: Any) -> tuple[Incidents | None, str | None]:
     try:
         return load_incidents(config)
     except TranquilliteError:
-        return None, None
+        return None, None if config.incidents.simulate is None else NOTICE
 
 
 def _paths(folder: Path) -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from tranquillite_ml.errors import UsageError, check_in
+from tranquillite_ml.errors import UsageError, check_in, check_kind
+from tranquillite_ml.forecasters import Forecaster
 from tranquillite_ml.forecasts import Forecasts
+from tranquillite_ml.panel import Panel
+from tranquillite_ml.splits import RollingOrigin
 
 if TYPE_CHECKING:
-    from tranquillite_ml.forecasters import Forecaster
-    from tranquillite_ml.panel import Panel
-    from tranquillite_ml.splits import RollingOrigin
     from tranquillite_ml.target import Target
 
 Progress = Callable[[str, int, int], None]
@@ -49,7 +49,7 @@ def backtest(
     Raises
     ------
     UsageError
-        If there is no forecaster, names repeat, or targets differ.
+        If an argument is of another kind, there is no forecaster, names repeat, or targets differ.
 
     Examples
     --------
@@ -67,6 +67,11 @@ def backtest(
     """
     check_in(refit, ["never", "every_fold"], "refit")
     check_in(recalibrate, ["never", "every_fold"], "recalibrate")
+    check_kind(forecasters, (list, tuple), "forecasters", "One alone is a list too: [forecaster].")
+    for number, forecaster in enumerate(forecasters):
+        check_kind(forecaster, Forecaster, f"forecasters[{number}]", "Count365(target) makes one.")
+    check_kind(panel, Panel, "panel", "Panel.build(incidents, grid, bins) makes one.")
+    check_kind(splits, RollingOrigin, "splits", "RollingOrigin(folds=13, every='28D') is one.")
     target = _common_target(forecasters)
     cutoffs = splits.cutoffs(panel.bins, target)
     parts = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import UsageError, check_in
+from tranquillite_ml.errors import UsageError, check_in, is_number
 from tranquillite_ml.evaluation.bootstrap import estimate_groups, ratio
 from tranquillite_ml.evaluation.scores import observed_maps, row_blocks
 
@@ -119,7 +119,7 @@ def select_hotspot(
 def hotspot_curve(
     forecasts: Forecasts,
     *,
-    coverage: Sequence[float] = (0.01, 0.05, 0.10),
+    coverage: float | Sequence[float] = (0.01, 0.05, 0.10),
     by: Iterable[str] = ("model",),
     boundary: str = "fraction",
     denominator: ArrayLike | None = None,
@@ -136,7 +136,7 @@ def hotspot_curve(
     ----------
     forecasts : Forecasts
         With outcomes (`Forecasts.observe`).
-    coverage : sequence of float, default (0.01, 0.05, 0.10)
+    coverage : float or sequence of float, default (0.01, 0.05, 0.10)
         Shares of `Forecasts.study_area_km2`.
     by : iterable of str, default ("model",)
         Any of ``model, category, cutoff, horizon``; `model` is always among them. ``("model", "cutoff")``
@@ -239,7 +239,7 @@ def hotspot_curve(
 
 def hotspot_totals(
     forecasts: Forecasts,
-    coverage: Sequence[float],
+    coverage: float | Sequence[float],
     *,
     boundary: str = "fraction",
     denominator: ArrayLike | None = None,
@@ -251,11 +251,11 @@ def hotspot_totals(
     UsageError
         If a coverage is not in (0, 1], or a denominator cannot be used.
     """
-    shares = sorted({float(share) for share in coverage})
-    if not shares or not all(0 < share <= 1 for share in shares):
-        msg = (
-            f"coverage must hold shares of the area above 0 and up to 1 (0.05 is 5 %), got {list(coverage)}."
-        )
+    given = list(coverage) if isinstance(coverage, Iterable) else [coverage]
+    usable = all(is_number(share) and 0 < share <= 1 for share in given)
+    shares = sorted({float(share) for share in given}) if usable else []
+    if not shares:
+        msg = f"coverage must hold shares of the area above 0 and up to 1 (0.05 is 5 %), got {coverage!r}."
         raise UsageError(msg)
     sizes, whole = _sizes(forecasts, denominator)
     there = slice(None) if (sizes > 0).all() else sizes > 0
@@ -289,13 +289,13 @@ def _sizes(forecasts: Forecasts, denominator: ArrayLike | None) -> tuple[NDArray
     """What coverage is a share of, cell by cell and in all."""
     if denominator is None:
         return forecasts.area_km2, forecasts.study_area_km2
-    sizes = np.asarray(denominator, dtype=np.float64)
-    fits = sizes.shape == forecasts.area_km2.shape
+    sizes = np.asarray(denominator)
+    fits = sizes.shape == forecasts.area_km2.shape and sizes.dtype.kind in "iuf"
     if not (fits and (np.isfinite(sizes) & (sizes >= 0)).all() and sizes.any()):
         n = len(forecasts.cells)
         msg = f"denominator must hold a number ≥ 0 for each of {n:,} cells, not all of them 0."
         raise UsageError(msg)
-    return sizes, float(sizes.sum())
+    return sizes.astype(np.float64), float(sizes.sum())
 
 
 def _held(  # noqa: PLR0917 - one call

@@ -11,7 +11,7 @@ from tranquillite_ml.errors import UsageError
 from tranquillite_ml.evaluation.bootstrap import ratio
 from tranquillite_ml.evaluation.distributions import cdf_of, check_counts
 from tranquillite_ml.evaluation.hotspots import Ranking
-from tranquillite_ml.evaluation.scores import observed_maps
+from tranquillite_ml.evaluation.scores import check_forecasts, observed_maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def pit_table(
         msg = f"a 95 % band needs n_sim ≥ 19, and bins ≥ 1, got {n_sim=} and {bins=}."
         raise UsageError(msg)
     rows = []
-    for name in sorted(forecasts.models):
+    for name in sorted(check_forecasts(forecasts).models):
         part = observed_part(forecasts, name)
         stratum = activity_strata(part.expected_count, strata)
         number = np.minimum((randomised_pit(part, seed=seed) * bins).astype(np.int64), bins - 1)

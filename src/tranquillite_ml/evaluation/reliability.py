@@ -12,6 +12,7 @@ from tranquillite_ml.errors import UsageError, check_in
 from tranquillite_ml.evaluation.bootstrap import Estimate, check_level, estimate_folds, ratio
 from tranquillite_ml.evaluation.distributions import prob_any_of
 from tranquillite_ml.evaluation.pit import activity_strata, observed_part, randomised_inclusion
+from tranquillite_ml.evaluation.scores import check_forecasts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -94,7 +95,8 @@ def reliability_curve(
     if bins < 1:
         msg = f"bins must be at least 1, got {bins}."
         raise UsageError(msg)
-    chosen = forecasts if model is None else forecasts.select(model=model)
+    chosen = check_forecasts(forecasts)
+    chosen = chosen if model is None else chosen.select(model=model)
     of_cell, labels = (None, range(1, bins + 1)) if places is None else _labelled(places, forecasts)
     rows = []
     for name in sorted(chosen.models):
@@ -178,7 +180,7 @@ def interval_coverage_table(
     """
     check_level(level, n_boot)
     rows = []
-    for name in sorted(forecasts.models):
+    for name in sorted(check_forecasts(forecasts).models):
         part = observed_part(forecasts, name)
         stratum = activity_strata(part.expected_count, strata)
         stated = np.isfinite(part.lower) & np.isfinite(part.upper)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from tranquillite_ml.errors import check_kind
 from tranquillite_ml.evaluation.bootstrap import estimate_groups, ratio
 from tranquillite_ml.evaluation.distributions import (
     RATE_FLOOR,
@@ -15,13 +16,13 @@ from tranquillite_ml.evaluation.distributions import (
     poisson_log_likelihood,
     prob_any_of,
 )
+from tranquillite_ml.forecasts import Forecasts
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from tranquillite_ml.evaluation.bootstrap import Totals
-    from tranquillite_ml.forecasts import Forecasts
 
 SCORES = (
     "log_score",
@@ -191,9 +192,21 @@ def score(
     return table.astype(dict.fromkeys(whole, np.int64))
 
 
+def check_forecasts(forecasts: Forecasts) -> Forecasts:
+    """Give the forecasts, if that is what they are.
+
+    Raises
+    ------
+    UsageError
+        If they are something else, such as their table.
+    """
+    mend = "backtest(…) makes them, read_forecasts(path) reads them."
+    return cast("Forecasts", check_kind(forecasts, Forecasts, "forecasts", mend))
+
+
 def observed_maps(forecasts: Forecasts) -> NDArray[np.bool_]:
     """Maps whose outcome is known in every cell, shape (n_maps,)."""
-    return np.asarray(np.isfinite(forecasts.observed_count).all(axis=1))
+    return np.asarray(np.isfinite(check_forecasts(forecasts).observed_count).all(axis=1))
 
 
 def row_blocks(rows: NDArray[np.int64], n_cells: int) -> Iterator[NDArray[np.int64]]:

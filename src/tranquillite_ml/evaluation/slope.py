@@ -9,6 +9,7 @@ import pandas as pd
 
 from tranquillite_ml.evaluation.bootstrap import check_level, estimate_folds, ratio
 from tranquillite_ml.evaluation.pit import observed_part
+from tranquillite_ml.evaluation.scores import check_forecasts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def calibration_slope(
     """
     check_level(level, n_boot)
     rows = []
-    for name in sorted(forecasts.models):
+    for name in sorted(check_forecasts(forecasts).models):
         part = observed_part(forecasts, name)
         totals = _bin_totals(part)
         found = estimate_folds(totals, _slope_and_ratio, n_boot=n_boot, level=level, seed=seed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from tranquillite_ml.errors import UsageError
+from tranquillite_ml.errors import UsageError, is_number
 from tranquillite_ml.features.reporting import Trailing, correction
 from tranquillite_ml.features.sums import Known
 
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
 
 Group = Literal["target", "others"]
 FEW_ROWS = 64
+
+
+def check_days(lengths: object, name: str) -> tuple[float, ...]:
+    """Give lengths in days as a tuple, if they are.
+
+    Raises
+    ------
+    UsageError
+        If they are not several finite numbers above 0.
+
+    Examples
+    --------
+    >>> check_days([7, 28], "windows")
+    (7, 28)
+    """
+    several = () if isinstance(lengths, str) or not isinstance(lengths, Iterable) else tuple(lengths)
+    usable = all(is_number(one) and one > 0 for one in several)
+    if not isinstance(lengths, Iterable) or isinstance(lengths, str) or not usable:
+        msg = f"{name} must be several numbers of days above 0, such as (7, 28), got {lengths!r}."
+        raise UsageError(msg)
+    return several
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import UsageError, check_in, nearest
+from tranquillite_ml.errors import UsageError, check_in, check_kind, nearest
 from tranquillite_ml.features.area import Area
 from tranquillite_ml.features.base import FeatureBlock, View
 from tranquillite_ml.features.calendar import Calendar
@@ -55,7 +55,7 @@ class FeatureSet:
     Raises
     ------
     UsageError
-        If two columns would share a name.
+        If they are not blocks; if two columns would share a name, when they are made.
 
     Examples
     --------
@@ -72,7 +72,11 @@ class FeatureSet:
 
     def __init__(self, blocks: Sequence[FeatureBlock] | None = None) -> None:
         default: list[FeatureBlock] = [History(), Neighbourhood(), NearRepeat(), Calendar()]
-        self.blocks = default if blocks is None else list(blocks)
+        mend = "FeatureSet([History(), Calendar()]) is one; FeatureSet.from_list(['history']) reads names."
+        given = default if blocks is None else check_kind(blocks, (list, tuple), "blocks", mend)
+        for number, block in enumerate(given):
+            check_kind(block, FeatureBlock, f"blocks[{number}]", mend)
+        self.blocks = list(given)
 
     def table(self, target: Target, bins: TimeBins) -> pd.DataFrame:
         """One row a column: ``name, family, unit, source, known``."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tranquillite_ml.features.base import Column, FeatureBlock, Group, View
+from tranquillite_ml.features.base import Column, FeatureBlock, Group, View, check_days
 from tranquillite_ml.features.reporting import SUFFIX, TOLD, Trailing, check_trailing
 from tranquillite_ml.features.smoothing import smoothed_rate
 
@@ -39,6 +39,11 @@ class History(FeatureBlock):
         their records is usually known by then (``…_complete``); or divide what was known by that share, and
         be missing where it is under 20 % (``…_nowcast``). The share is told by the past of each row.
 
+    Raises
+    ------
+    UsageError
+        If a window or decay is not a number above 0, or `trailing` is unknown.
+
     Notes
     -----
     Where history is shorter than a window, its count is scaled up to the window's length.
@@ -63,8 +68,8 @@ class History(FeatureBlock):
         others: bool = True,
         trailing: Trailing = "as_known",
     ) -> None:
-        self.windows = tuple(windows)
-        self.decays = tuple(decays)
+        self.windows = check_days(windows, "windows")
+        self.decays = check_days(decays, "decays")
         self.others = others
         self.trailing = check_trailing(trailing)
 

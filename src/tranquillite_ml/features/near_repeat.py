@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tranquillite_ml.features.base import Column, FeatureBlock, View
+from tranquillite_ml.features.base import Column, FeatureBlock, View, check_days
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,11 @@ class NearRepeat(FeatureBlock):
     weights : sequence of float, default (1.0, 0.5, 0.25)
         Weight of the cell itself and of each ring around it.
 
+    Raises
+    ------
+    UsageError
+        If a decay is not a number above 0.
+
     Notes
     -----
     Σ over incidents of weight(ring) · exp(−age / days), minus the same sum with each cell at its mean of the
@@ -43,7 +48,7 @@ class NearRepeat(FeatureBlock):
     def __init__(
         self, decays: tuple[float, ...] = (3, 14), weights: tuple[float, ...] = (1.0, 0.5, 0.25)
     ) -> None:
-        self.decays = tuple(decays)
+        self.decays = check_days(decays, "decays")
         self.weights = tuple(weights)
 
     def describe(self, target: Target, bins: TimeBins) -> Iterator[Column]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tranquillite_ml.features.base import Column, FeatureBlock, Group, View
+from tranquillite_ml.errors import UsageError, is_whole
+from tranquillite_ml.features.base import Column, FeatureBlock, Group, View, check_days
 from tranquillite_ml.features.reporting import SUFFIX, TOLD, Trailing, check_trailing
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Neighbourhood(FeatureBlock):
     trailing : {"as_known", "exclude", "nowcast"}, default "as_known"
         What windows do about late reports, as in `History`.
 
+    Raises
+    ------
+    UsageError
+        If rings or windows are not such numbers, or `trailing` is unknown.
+
     Notes
     -----
     A mean over the neighbours that exist in the grid, so that the border is not mistaken for a quiet place.
@@ -50,8 +56,11 @@ class Neighbourhood(FeatureBlock):
         others: bool = True,
         trailing: Trailing = "as_known",
     ) -> None:
-        self.rings = rings
-        self.windows = tuple(windows)
+        if not is_whole(rings) or rings < 0:
+            msg = f"rings must be a whole number from 0 on, got {rings!r}: 3 counts the rings 1, 2 and 3."
+            raise UsageError(msg)
+        self.rings = int(rings)
+        self.windows = check_days(windows, "windows")
         self.others = others
         self.trailing = check_trailing(trailing)
 

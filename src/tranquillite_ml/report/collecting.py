@@ -62,8 +62,8 @@ def collect(
     forecasts : Forecasts
         The audited model first.
     evidence : Evidence
-        What is not there stays None; where a layer of context or the groups' file has changed or gone since
-        the run, `Evidence.absent` says so.
+        What is not there stays None; where a layer of context, the groups' file or the governance file has
+        changed or gone since the run, `Evidence.absent` says so.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def collect(
         model=model,
         explanation=None if model is None or panel is None else _explanation(model, panel),
         config=config,
-        governance=None if config is None else _governance(config),
+        governance=None if config is None else _governance(config, absent),
         run=folder,
         refit=refit,
         seed=0 if config is None else config.seed,
@@ -223,15 +223,20 @@ def _simulated_groups(config: RunConfig, panel: Panel) -> Groups:
         return read_groups(path, "income", panel.grid, residents="residents", households="households")
 
 
-def _governance(config: RunConfig) -> Governance | None:
-    """The governance file; None if the configuration names none, or it is no longer where it was."""
+def _governance(config: RunConfig, absent: dict[str, Words]) -> Governance | None:
+    """The governance file; None if the configuration names none, or it can no longer be read."""
     from tranquillite_ml.governance import load_governance
 
-    if config.governance is None or not Path(config.governance.path).is_file():
+    if config.governance is None:
         return None
     try:
         return load_governance(config.governance.path)
-    except TranquilliteError:
+    except TranquilliteError as error:
+        name = Path(config.governance.path).name
+        absent["governance"] = {
+            "en": f"the governance file cannot be read: {error}",
+            "fr": f"le fichier de gouvernance {name} ne peut pas être lu : il a disparu, ou n'est pas valide",
+        }
         return None
 
 

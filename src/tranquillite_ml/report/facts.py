@@ -133,9 +133,9 @@ def governance_of(evidence: Evidence, on: date) -> dict[str, Any]:
 
 
 def _governance_sha256(evidence: Evidence) -> str | None:
-    """SHA-256 of the governance file; None if the run names none, or it is no longer there."""
+    """SHA-256 of the governance file, valid or not; None if the run names none, or it is no longer there."""
     section = None if evidence.config is None else evidence.config.governance
-    if section is None or evidence.governance is None or not Path(section.path).is_file():
+    if section is None or not Path(section.path).is_file():
         return None
     return file_sha256(Path(section.path))
 
