@@ -33,6 +33,8 @@ parser.add_argument("--only", choices=["weekly", "daily", "simulated"], default=
 parser.add_argument("--output", type=Path, default=None, help="CSV of the differences")
 parser.add_argument("--keep", type=Path, default=None, help="folder of forecasts made: go on from there")
 arguments = parser.parse_args()
+if arguments.keep is not None:
+    arguments.keep.mkdir(parents=True, exist_ok=True)
 BASE, TRUTH = "history alone", "the truth"
 FIRST, TZ = "2017-06-30", "America/Chicago"
 HISTORY = [tq.History(), tq.Neighbourhood(), tq.NearRepeat()]

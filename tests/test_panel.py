@@ -96,6 +96,19 @@ def test_append_counts_each_incident_once_and_lengthens_the_bins() -> None:
     assert grown.append(more).digest() == grown.digest()
 
 
+def test_what_lay_outside_the_bins_is_counted_once_when_it_comes_again_or_bins_grow(tmp_path: Path) -> None:
+    all_of_them = incidents_at(
+        ["2024-03-30 10:00", "2024-03-31 10:00", "2024-04-05 10:00", "2024-02-01 10:00"]
+    )
+    panel = Panel.build(all_of_them, GRID, TimeBins("2024-03-30", 2, "1D", TZ))
+    assert panel.funnel["outside_bins"] == 2
+    panel.save(tmp_path / "panel")
+    for saved in (panel, Panel.open(tmp_path / "panel")):
+        assert saved.append(all_of_them, extend=False).digest() == panel.digest()
+        grown = saved.append(all_of_them)  # the bins grow forwards only
+        assert grown.funnel == {"accepted": 4, "in_panel": 3, "outside_grid": 0, "outside_bins": 1}
+
+
 def test_incidents_without_ids_are_counted_once_too() -> None:
     table = incidents_at(["2024-03-30 10:00"] * 3).table.drop(columns="incident_id")
     twins = Incidents.from_table(table, TZ, {"noise": "citizen"})

@@ -160,6 +160,10 @@ def test_forecast_as_of_is_idempotent_and_takes_new_records(tmp_path: Path) -> N
     # What was reported after the day does not matter: the forecast of that day is reproduced from later data.
     table[table["reported_at"] < pd.Timestamp("2022-08-22", tz="Europe/Paris")].to_csv(path, index=False)
     assert Path(pipeline.forecast_as_of(ours, "2022-08-22")["forecasts"]).read_bytes() == content
+    path.unlink()  # a moment that cannot be used is told before any record is read
+    for wrong, told in {"2022-08-22 10:00": "not the edge of", "soon": "such as", "": "such as"}.items():
+        with pytest.raises(UsageError, match=told):
+            pipeline.forecast_as_of(ours, wrong)
     with pytest.raises(UsageError, match="not the edge"):
         pipeline.forecast_as_of(ours, "2022-08-22 05:00")
 

@@ -200,7 +200,7 @@ class Panel(Counted):
             joined([self._arrays, counted], relabel),
             moved=joined([self._moved, moved_weights(table, counted, bins)], relabel),
             keys=sorted_once(np.concatenate([self._keys, keys[fresh][inside]])),
-            outside_bins=self.outside_bins + int((~inside).sum()),
+            outside=_still_outside(self._outside, keys[fresh], inside),
         )
 
     def until(self, cutoff: int | str | pd.Timestamp) -> Panel:
@@ -296,7 +296,9 @@ class Panel(Counted):
             arrays |= {f"moved_{name}": values for name, values in self._moved.items()}
         header = self._header() | {"digest": self.digest(), "moved": self.n_moved}
         folder = Path(path)
-        write_panel(folder, header, arrays | {"keys": self._keys, "cells": self.grid.cells})
+        write_panel(
+            folder, header, arrays | {"keys": self._keys, "outside": self._outside, "cells": self.grid.cells}
+        )
         return folder
 
     @classmethod
@@ -318,5 +320,13 @@ class Panel(Counted):
             arrays,
             moved=moved,
             keys=arrays["keys"],
-            outside_bins=header["outside_bins"],
+            outside=arrays["outside"],
         )
+
+
+def _still_outside(
+    before: NDArray[np.uint64], came: NDArray[np.uint64], inside: NDArray[np.bool_]
+) -> NDArray[np.uint64]:
+    """Keys of incidents outside the bins: those that were, less those that bins now cover, and new ones."""
+    waiting = before[~np.isin(before, came[inside])]
+    return sorted_once(np.concatenate([waiting, came[~inside]]))

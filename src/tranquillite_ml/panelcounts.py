@@ -34,7 +34,7 @@ class Counted:
         *,
         moved: Mapping[str, NDArray[Any]] | None = None,
         keys: NDArray[np.uint64] | None = None,
-        outside_bins: int = 0,
+        outside: NDArray[np.uint64] | None = None,
     ) -> None:
         self.grid = grid
         self.bins = bins
@@ -43,7 +43,7 @@ class Counted:
         self._arrays = {name: arrays[name] for name in COLUMNS}
         self._moved = no_entries(np.float64) if moved is None else {name: moved[name] for name in COLUMNS}
         self._keys = np.array([], dtype=np.uint64) if keys is None else keys
-        self.outside_bins = outside_bins
+        self._outside = np.array([], dtype=np.uint64) if outside is None else outside
         self._starts = np.searchsorted(self._arrays["category"], np.arange(len(self.categories) + 1))
 
     @property
@@ -55,6 +55,11 @@ class Counted:
     def n_bins(self) -> int:
         """Number of time bins."""
         return self.bins.n_bins
+
+    @property
+    def outside_bins(self) -> int:
+        """Incidents that lie before the first bin or after the last."""
+        return len(self._outside)
 
     @property
     def n_moved(self) -> int:

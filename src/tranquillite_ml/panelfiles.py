@@ -15,7 +15,7 @@ from tranquillite_ml.records import COLUMNS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_panel(folder: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -49,7 +49,7 @@ def read_panel(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         if header["format"] != FORMAT:
             msg = f"{folder}: panel format {header['format']} is unknown to this version ({FORMAT})."
             raise BundleError(msg)
-        names = [*COLUMNS, "keys", *(f"moved_{name}" for name in COLUMNS if header.get("moved"))]
+        names = [*COLUMNS, "keys", "outside", *(f"moved_{name}" for name in COLUMNS if header.get("moved"))]
         arrays: dict[str, NDArray[Any]] = {
             name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names
         }

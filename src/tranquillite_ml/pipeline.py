@@ -305,9 +305,12 @@ def forecast_as_of(
     folder = find_model(config)
     now = datetime.now(UTC)
     stamp = gate(config, folder, allow_unsigned=allow_unsigned, on=now.date())
+    saved = Panel.open(folder.path / "panel")
+    if as_of is not None:
+        saved.bins.index_at(as_of)  # a moment that is no edge is told before anything is read
     with watch.stage("intake"):
         incidents, simulated = load_incidents(config, complete=False)
-        panel = Panel.open(folder.path / "panel").append(incidents)
+        panel = saved.append(incidents)
     with watch.stage("forecast"):
         cutoff = panel.n_bins if as_of is None else panel.index_at(as_of)
         model = open_bundle(folder.path / "model", context=load_context(config))

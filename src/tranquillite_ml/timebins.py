@@ -286,6 +286,8 @@ def _wall(moment: str | pd.Timestamp, tz: str) -> pd.Timestamp:
     try:
         stamp = pd.Timestamp(moment)
     except ValueError:
-        msg = f"not a moment in time: {moment!r}."
-        raise UsageError(msg) from None
+        stamp = pd.NaT
+    if stamp is pd.NaT:
+        msg = f"not a moment in time: {moment!r}. Give a local date or time, such as 2024-03-31 08:00."
+        raise UsageError(msg)
     return stamp if stamp.tz is None else stamp.tz_convert(tz).tz_localize(None)

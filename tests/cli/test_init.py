@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import last_json, rows
 from tranquillite_ml.cli.columns import parse_columns
 from tranquillite_ml.cli.draft_text import quoted
-from tranquillite_ml.cli.drafting import guess_format
+from tranquillite_ml.cli.drafting import draft, guess_format
 from tranquillite_ml.cli.zones import guess_zone
 from tranquillite_ml.config import RunConfig, load_config
 from tranquillite_ml.config.strict_yaml import ConfigSource, parse_yaml
@@ -293,3 +293,10 @@ def test_zones_of_cities(lat, lng, zone):
 )
 def test_places_in_doubt_are_not_sure(lat, lng):
     assert guess_zone(lat, lng)[1] is False
+
+
+def test_columns_that_are_not_there_are_told_all_at_once(tmp_path):
+    path = tmp_path / "incidents.csv"
+    path.write_text("when,latitude,longitude,kind\n2024-01-01 10:00,43.3,5.4,noise\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"no column 'wen'.*no column 'latitud'"):
+        draft(str(path), columns={"occurred_at": "wen", "lat": "latitud"}, tz="Europe/Paris")

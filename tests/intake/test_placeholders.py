@@ -116,6 +116,17 @@ def test_a_spread_day_ends_with_its_report() -> None:
     assert ends.to_dict() == {"2024-03-30 06:00:00+01:00": 30, "2024-03-30 23:59:00+01:00": 1}
 
 
+def test_what_was_reported_at_midnight_is_never_reported_before_it_occurred() -> None:
+    """A day that ends with its report at its own first instant has no length: the time stays what it was."""
+    midnight = rows()
+    midnight.loc[midnight.index[-30:], "occurred_at"] = "2024-03-30 00:00:00"
+    midnight["reported_at"] = midnight["occurred_at"]
+    table = read_incidents(midnight, tz=TZ, placeholder_times="spread").table
+    assert len(table) == 1470
+    assert (table["occurred_at"] <= table["reported_at"]).all()
+    assert "occurred_from" not in table or table["occurred_from"].isna().all()
+
+
 def test_quarantine_sets_them_aside_and_the_funnel_adds_up() -> None:
     incidents = read_incidents(rows(), tz=TZ, placeholder_times="quarantine")
     assert (incidents.funnel.accepted, incidents.funnel.quarantined) == (1439, 31)

@@ -101,14 +101,15 @@ def guess_columns(part: Part, given: Mapping[str, str]) -> Columns:
     Raises
     ------
     UsageError
-        If a given column is not there.
+        If given columns are not there: all of them are named.
     InputDataError
         If a column that is needed cannot be found.
     """
-    for theirs in given.values():
-        if theirs not in part.columns:
-            msg = f"{part.name}: there is no column {theirs!r}.{nearest(theirs, part.columns)}"
-            raise UsageError(msg)
+    absent = [theirs for theirs in given.values() if theirs not in part.columns]
+    if absent:
+        told = (f"there is no column {theirs!r}.{nearest(theirs, part.columns)}" for theirs in absent)
+        msg = f"{part.name}: {' '.join(told)}"
+        raise UsageError(msg)
     dropped = person_columns(part, given)
     open_columns = [name for name in part.columns if name not in dropped]
     found = Columns(dict(given), dropped)
