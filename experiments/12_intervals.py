@@ -6,8 +6,11 @@
 # whole? Is as much recorded as expected, in each tenth of the forecasts and in each district? And where the truth is
 # known, are the intervals wider than they need be?
 #
-# Run it as `python experiments/12_intervals.py [DATA_FOLDER] [--cities NAME …] [--periods NAME …] [--output FILE.csv]`;
-# a run over everything takes hours, one city and period minutes.
+#     python experiments/12_intervals.py ../shared/data --output experiments/results/12_intervals.csv
+#
+# A row (city, period, model) is written as soon as it is known, and one that the file holds is not run again: delete it there
+# if the code or the data have changed. `--cities`, `--periods` and `--models` run a part; `--docs` prints the tables of
+# `docs/limits.md` from the file. Rows of another `--law` or `--intervals` belong in a file of their own.
 
 # %%
 import argparse
@@ -29,7 +32,8 @@ parser.add_argument("--cities", nargs="*", help="only these")
 parser.add_argument("--periods", nargs="*", help="only these: daily, weekly, 8-hour")
 parser.add_argument("--law", default=None, help="poisson, negative_binomial or hurdle")
 parser.add_argument("--intervals", default=None, help="law or conformal")
-parser.add_argument("--output", type=Path, default=None, help="a CSV with the whole table")
+parser.add_argument("--output", type=Path, default=None, help="a CSV: rows it holds are not run again")
+parser.add_argument("--docs", action="store_true", help="print the rows of --output as Markdown, run nothing")
 arguments = parser.parse_args()
 
 # %% [markdown]
@@ -56,6 +60,34 @@ PERIODS = {  # bins, bins a period, horizons
 
 if arguments.periods:
     PERIODS = {name: PERIODS[name] for name in arguments.periods}
+
+
+ROW = ["city", "period", "model"]
+
+
+def kept():
+    """The rows that need not be run."""
+    there = arguments.output and arguments.output.is_file()
+    return pd.read_csv(arguments.output) if there else pd.DataFrame(columns=ROW)
+
+
+def keep(row):
+    """Print a row, and write it after those that are kept."""
+    found = pd.DataFrame([row]).round(4)
+    print(found.to_string(index=False), flush=True)
+    if arguments.output:
+        old = kept()
+        whole = pd.concat([old, found], ignore_index=True) if len(old) else found
+        beside = arguments.output.with_suffix(".part")
+        whole.to_csv(beside, index=False)
+        beside.replace(arguments.output)
+
+
+def to_run(city, period):
+    """Names of the models of a city and period that are not kept."""
+    table = kept()
+    done = table["model"][(table["city"] == city) & (table["period"] == period)]
+    return [] if arguments.docs else [name for name in arguments.models if name not in set(done)]
 
 
 def read(city):
@@ -120,44 +152,39 @@ def ratios_off(forecasts, name, **groups):
 
 
 def measured(city, period, forecasts, truth=None):
-    found = []
-    for model in forecasts.models:
-        mine = forecasts.select(model=model)
-        overall = tq.interval_coverage_table(mine, strata=1).iloc[0]
-        quarters = tq.interval_coverage_table(mine, strata=4)
-        quarters = quarters[quarters["n"] > 0]
-        bands = [tq.pit_table(mine, seed=seed) for seed in range(DRAWS)]
-        slope = calibration_slope(mine).iloc[0]
-        row = {
-            "city": city,
-            "period": period,
-            "model": model,
-            "law": "/".join(sorted(set(mine.keys["distribution"]))),
-            "n": overall["n"],
-            "seen": overall["n_incidents"],
-            "folds": overall["n_folds"],
-            "plain": overall["coverage"],
-            "plain_q": quarters["coverage"].min(),
-            "rand": overall["randomised_coverage"],
-            "q_min": quarters["randomised_coverage"].min(),
-            "q_max": quarters["randomised_coverage"].max(),
-            "pit": sum(bool(band["inside"].all()) for band in bands),
-            "pit_off": np.mean([(band["share"] - 0.1).abs().max() for band in bands]),
-            "slope": slope["slope"],
-            "s_lo": slope["slope_lower"],
-            "s_hi": slope["slope_upper"],
-            "oe": slope["oe"],
-            "oe_lo": slope["oe_lower"],
-            "oe_hi": slope["oe_upper"],
-            **ratios_off(mine, "tenths"),
-            **ratios_off(mine, "districts", places=districts(mine)),
-            "log_score": tq.score(mine, n_boot=1).iloc[0]["log_score"],
-            "width": overall["mean_width"] / truth if truth else np.nan,
-        }
-        row["missed"] = " ".join(name for name, yes in bars(row).items() if not yes) or "-"
-        found.append(row)
-    print(pd.DataFrame(found).round(3).to_string(index=False), flush=True)
-    return found
+    """The row of one model's forecasts."""
+    overall = tq.interval_coverage_table(forecasts, strata=1).iloc[0]
+    quarters = tq.interval_coverage_table(forecasts, strata=4)
+    quarters = quarters[quarters["n"] > 0]
+    bands = [tq.pit_table(forecasts, seed=seed) for seed in range(DRAWS)]
+    slope = calibration_slope(forecasts).iloc[0]
+    row = {
+        "city": city,
+        "period": period,
+        "model": forecasts.models[0],
+        "law": "/".join(sorted(set(forecasts.keys["distribution"]))),
+        "n": overall["n"],
+        "seen": overall["n_incidents"],
+        "folds": overall["n_folds"],
+        "plain": overall["coverage"],
+        "plain_q": quarters["coverage"].min(),
+        "rand": overall["randomised_coverage"],
+        "q_min": quarters["randomised_coverage"].min(),
+        "q_max": quarters["randomised_coverage"].max(),
+        "pit": sum(bool(band["inside"].all()) for band in bands),
+        "pit_off": np.mean([(band["share"] - 0.1).abs().max() for band in bands]),
+        "slope": slope["slope"],
+        "s_lo": slope["slope_lower"],
+        "s_hi": slope["slope_upper"],
+        "oe": slope["oe"],
+        "oe_lo": slope["oe_lower"],
+        "oe_hi": slope["oe_upper"],
+        **ratios_off(forecasts, "tenths"),
+        **ratios_off(forecasts, "districts", places=districts(forecasts)),
+        "log_score": tq.score(forecasts, n_boot=1).iloc[0]["log_score"],
+        "width": overall["mean_width"] / truth if truth else np.nan,
+    }
+    return row | {"missed": " ".join(name for name, yes in bars(row).items() if not yes) or "-"}
 
 
 def bars(row):
@@ -182,6 +209,7 @@ MODELS = {
 
 
 def run(city, period, incidents, categories, days):
+    """The panel, and the forecasts of each model that is not kept, one after the other."""
     freq, length, horizons = PERIODS[period]
     target = tq.Target(categories, period=length, horizons=horizons)
     bins = tq.TimeBins.covering(incidents, freq=freq)
@@ -191,21 +219,19 @@ def run(city, period, incidents, categories, days):
     grid = tq.HexGrid.from_incidents(incidents, resolution=9, before=first)
     panel = tq.Panel.build(incidents, grid, bins)
     chosen = {k: v for k in ("law", "intervals") if (v := getattr(arguments, k))}
-    models = [MODELS[name](target, calibration_days=days, **chosen) for name in arguments.models]
-    return panel, tq.backtest(models, panel, splits)
+    for name in to_run(city, period):
+        yield panel, tq.backtest([MODELS[name](target, calibration_days=days, **chosen)], panel, splits)
 
 
 # %%
-rows = []
 for city in arguments.cities or CITIES:
     if city not in CITIES or not (arguments.data / city).is_dir():
         continue
-    incidents = read(city)
-    for period in PERIODS:
-        if city == "portland" and period == "8-hour":
-            continue
-        _, forecasts = run(city, period, incidents, CITIES[city][1], CITIES[city][2])
-        rows += measured(city, period, forecasts)
+    periods = [name for name in PERIODS if (city, name) != ("portland", "8-hour") and to_run(city, name)]
+    incidents = read(city) if periods else None
+    for period in periods:
+        for _, forecasts in run(city, period, incidents, CITIES[city][1], CITIES[city][2]):
+            keep(measured(city, period, forecasts))
 
 # %% [markdown]
 # ## The simulated city
@@ -239,15 +265,44 @@ def true_width(city, panel, forecasts):
     return float(np.mean(widths))
 
 
-if not arguments.cities or "simulated" in arguments.cities:
+if not arguments.docs and (not arguments.cities or "simulated" in arguments.cities):
     made = tq.simulate_city(seed=0, days=730, incidents_per_day=120, radius_km=5)
     print(made.notice)
     for period in PERIODS:
-        panel, forecasts = run("simulated", period, made.incidents, ["damage", "noise"], 60)
-        rows += measured("simulated", period, forecasts, true_width(made, panel, forecasts))
+        for panel, forecasts in run("simulated", period, made.incidents, ["damage", "noise"], 60):
+            keep(measured("simulated", period, forecasts, true_width(made, panel, forecasts)))
+
+# %% [markdown]
+# ## The table of the documentation
 
 # %%
-table = pd.DataFrame(rows)
-print(table.round(3).to_string(index=False))
-if arguments.output:
-    table.round(4).to_csv(arguments.output, index=False)
+NAMES = {"lightgbm": "boosted", "smoothed_count": "smoothed count", "learned_count": "learned count"}
+HEAD = (
+    "city, period, model | n | recorded | plain | randomised | quartiles | pit | slope | "
+    "recorded over expected | tenths | districts | width | missed"
+)
+
+
+def as_markdown(row):
+    cells = [
+        f"{row.city}, {row.period}, {NAMES[row.model]}",
+        f"{row.n:,.0f}",
+        f"{row.seen:,.0f}",
+        f"{100 * row.plain:.1f} %",
+        f"{100 * row.rand:.1f} %",
+        f"{100 * row.q_min:.1f} to {100 * row.q_max:.1f} %",
+        f"{row.pit} of {DRAWS}",
+        f"{row.slope:.2f} [{row.s_lo:.2f}, {row.s_hi:.2f}]",
+        f"{row.oe:.2f} [{row.oe_lo:.2f}, {row.oe_hi:.2f}]",
+        f"{row.tenths} / {row.tenths_out} / {row.tenths_off}",
+        f"{row.districts} / {row.districts_out} / {row.districts_off}",
+        "" if np.isnan(row.width) else f"{row.width:.2f}",
+        row.missed,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if arguments.docs:
+    print(f"| {HEAD} |\n|{'---|' * (HEAD.count('|') + 1)}")
+    for row in kept().sort_values(ROW).itertuples(index=False):
+        print(as_markdown(row))

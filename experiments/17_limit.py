@@ -9,12 +9,17 @@
 # (`count_all`). The truth knows the level of every cell, which no record of three years tells; so the script also takes the
 # truth's gain apart, and says what is left to a forecaster who knows everything but that.
 #
-#     python experiments/17_limit.py --categories noise theft --models lightgbm learned_count
+#     python experiments/17_limit.py --output experiments/results/17_limit.csv
+#     python experiments/17_limit.py --categories noise --incidents-per-day 2000 --output experiments/results/17_limit_dense.csv
+#
+# The log-likelihoods of a city and a model are written as soon as they are known, and those that the file holds are not run
+# again: a file is for one choice of the other arguments.
 
 # %%
 import argparse
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,7 +43,10 @@ parser.add_argument(
 parser.add_argument(
     "--told", action="store_true", help="models know public holidays and matches, as the truth does"
 )
-parser.add_argument("--output", default=None, help="a CSV with the log-likelihood of each fold")
+parser.add_argument(
+    "--docs", action="store_true", help="print the shares of --output as Markdown, run nothing"
+)
+parser.add_argument("--output", type=Path, default=None, help="a CSV with the log-likelihood of each fold")
 arguments = parser.parse_args()
 
 
@@ -113,8 +121,9 @@ def features(city):
 
 
 def model(name, target, city):
-    if name == "smoothed_count":
-        return tq.SmoothedCount(target)
+    plain = {"smoothed_count": tq.SmoothedCount, "count_all": tq.CountAll}
+    if name in plain:
+        return plain[name](target)
     return make_model(name, target, features(city))
 
 
@@ -122,8 +131,8 @@ def log_likelihood(seen, rate):
     return float((seen * np.log(np.maximum(rate, 1e-12)) - rate).sum())
 
 
-def one_city(seed):
-    """Log-likelihood by category, model and fold: the models', the cell means', and the steps to the truth."""
+def one_city(seed, names):
+    """Log-likelihoods by category, model and fold, for each model named; `count_all` brings the steps to the truth."""
     city = tq.simulate_city(
         seed,
         days=arguments.days,
@@ -136,32 +145,41 @@ def one_city(seed):
     panel = tq.Panel.build(city.incidents, city.grid, bins)
     target = tq.Target(sorted(arguments.categories), period=arguments.period)
     splits = tq.RollingOrigin(folds=13, every="28D")
-    models = [model(name, target, city) for name in arguments.models]
-    forecasts = tq.backtest([*models, tq.CountAll(target)], panel, splits)
-    rows = []
-    for name in target.categories:
-        oracle = Oracle(city, bins, name, panel)
-        part = forecasts.select(category=name)
-        for position, key in enumerate(part.keys.itertuples(index=False)):
-            seen = part.observed_count[position]
-            maps = {key.model: part.expected_count[position]}
-            if key.model == "count_all":
-                begin = panel.index_at(key.cutoff)
-                maps |= oracle.maps(begin, begin + arguments.period)
-            for label, rate in maps.items():
-                found = (seed, name, label, str(key.cutoff), log_likelihood(seen, rate), int(seen.sum()))
-                rows.append(found)
-    return rows
+    for name in names:
+        forecasts = tq.backtest([model(name, target, city)], panel, splits)
+        yield [row for part in target.categories for row in rows_of(seed, part, forecasts, panel, city)]
+
+
+def rows_of(seed, category, forecasts, panel, city):
+    """The rows of one category of a model's forecasts."""
+    part = forecasts.select(category=category)
+    steps = Oracle(city, panel.bins, category, panel).maps if part.models == ["count_all"] else None
+    for position, key in enumerate(part.keys.itertuples(index=False)):
+        seen = part.observed_count[position]
+        maps = {key.model: part.expected_count[position]}
+        if steps:
+            begin = panel.index_at(key.cutoff)
+            maps |= steps(begin, begin + arguments.period)
+        for label, rate in maps.items():
+            yield seed, category, label, str(key.cutoff), log_likelihood(seen, rate), int(seen.sum())
 
 
 # %%
-found = []
+COLUMNS = ["seed", "category", "model", "cutoff", "log_likelihood", "n"]
+there = arguments.output and arguments.output.is_file()
+folds = pd.read_csv(arguments.output) if there else pd.DataFrame(columns=COLUMNS)
 for seed in arguments.seeds:
-    print(f"city {seed}", file=sys.stderr)
-    found += one_city(seed)
-folds = pd.DataFrame(found, columns=["seed", "category", "model", "cutoff", "log_likelihood", "n"])
-if arguments.output:
-    folds.to_csv(arguments.output, index=False)
+    done = set(folds["model"][folds["seed"] == seed])
+    names = [name for name in ("count_all", *arguments.models) if name not in done]
+    for rows in one_city(seed, names) if names and not arguments.docs else ():
+        print(f"city {seed}: {len(rows)} log-likelihoods", file=sys.stderr)
+        found = pd.DataFrame(rows, columns=COLUMNS).round({"log_likelihood": 4})
+        folds = pd.concat([folds, found], ignore_index=True) if len(folds) else found
+        if arguments.output:
+            beside = arguments.output.with_suffix(".part")
+            folds.to_csv(beside, index=False)
+            beside.replace(arguments.output)
+folds = folds[folds["seed"].isin(arguments.seeds)]
 
 # %% [markdown]
 # ## Shares of the truth's gain
@@ -181,23 +199,39 @@ SHARES = {  # numerator's and denominator's base, and the denominator
 
 
 def shares(part, groups):
-    sums = part.groupby(groups).sum()
+    """Shares of each step, and of each model that was run in all these weeks."""
+    sums = part.groupby(groups).sum(min_count=1)
     weights = resample_folds(len(sums), 2000, 0)
     for name in (*arguments.models, *STEPS):
+        if name not in sums or sums[name].isna().any():
+            continue
         row = {"model": name, "nats": sums[name].sum(), "n_folds": len(sums)}
         for share, (base, best) in SHARES.items():
             under = sums[base] if base else 0.0
             top, bottom = sums[name] - under, sums[best] - under
             draws = (weights @ top.to_numpy()) / (weights @ bottom.to_numpy())
             lower, upper = percentile_interval(draws, len(sums))
-            row[share] = f"{top.sum() / bottom.sum():.3f} [{lower:.3f}, {upper:.3f}]"
+            row[share] = f"{100 * top.sum() / bottom.sum():.1f} % [{100 * lower:.1f}, {100 * upper:.1f}]"
         yield row
 
 
-rows = [{"category": "all"} | row for row in shares(gain, ["seed", "cutoff"])]
-for name in sorted(arguments.categories):
-    part = gain.xs(name, level="category")
-    rows += [{"category": name} | row for row in shares(part, ["seed", "cutoff"])]
+PARTS = {"all": gain}
+PARTS |= {
+    f"city {seed}": gain.xs(seed, level="seed", drop_level=False) for seed in sorted(set(folds["seed"]))
+}
+PARTS |= {name: gain.xs(name, level="category") for name in sorted(arguments.categories)}
+rows = [{"part": name} | row for name, part in PARTS.items() for row in shares(part, ["seed", "cutoff"])]
 counted = int(folds[folds["model"] == "truth"]["n"].sum())
-print(f"{counted:,} incidents in the weeks forecast; period {arguments.period} days; gains over count_all")
-print(pd.DataFrame(rows).round(1).to_string(index=False))
+if arguments.docs:
+    print("| over | forecaster | weeks | nats | share of the truth's gain | share of what can be learnt |")
+    print(6 * "|---" + "|")
+    for row in rows:
+        if row["part"] in arguments.categories:
+            continue
+        cells = [row["part"], row["model"].replace("_", " "), str(row["n_folds"]), f"{row['nats']:,.0f}"]
+        print(f"| {' | '.join([*cells, row['of_truth'], row['of_learnable']])} |")
+else:
+    print(
+        f"{counted:,} incidents in the weeks forecast; period {arguments.period} days; gains over count_all"
+    )
+    print(pd.DataFrame(rows).round(1).to_string(index=False))

@@ -310,3 +310,15 @@ def test_what_cannot_be_made_is_refused(params: dict[str, object], match: str) -
 def test_the_default_members() -> None:
     found = [member.name for member in EnsembleForecaster(TARGET)._fresh("noise")]
     assert found == ["smoothed_count", "poisson", "lightgbm"]
+
+
+def test_quiet_places_stay_as_quiet_as_a_member_says() -> None:
+    """A rate far below the mean is pooled as it is; only one of next to nothing is lifted to the floor."""
+    panel = make_panel(200, 2, rate=0.3)
+    view = View(panel, "noise", TARGET, np.array([200]))
+    for slope in (-0.5, -2.0):
+        alone = EnsembleForecaster(TARGET, [Fixed(TARGET, 1.0, slope)], calibration_days=0).fit(panel)
+        rate = Fixed(TARGET, 1.0, slope)._rate(view)
+        lifted = np.maximum(rate, 1e-4 * rate.mean())
+        assert (lifted > rate).any() == (slope == -2.0)
+        np.testing.assert_allclose(alone._rate(view), lifted * np.exp(alone.models_["noise"].normaliser))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tranquillite_ml.calibration.calibrator import Intervals, Law
     from tranquillite_ml.panel import Panel
 
-FLOOR = 0.01
+FLOOR = 1e-4  # of a member's mean: only keeps a rate of 0 from deciding alone
 MAX_ROWS = 60
 
 
@@ -76,7 +76,7 @@ class EnsembleForecaster(Forecaster):
     Notes
     -----
     log μ = normaliser + Σ weight · log max(μ of a member, floor): explanations of members add up, and the
-    normaliser is a factor of its own. The floor is a hundredth of the member's mean over the map. For
+    normaliser is a factor of its own. The floor is a ten-thousandth of the member's mean over the map. For
     learning weights, members are trained on what was known before the window, so that no weight rests on an
     outcome its member has seen. Geometric pooling: Genest and Zidek 1986, doi:10.1214/ss/1177013825.
 
@@ -237,7 +237,7 @@ class EnsembleForecaster(Forecaster):
 
 
 def _log_rate(member: Forecaster, view: View) -> NDArray[np.float64]:
-    """Log of a member's raw rates, none below a hundredth of its mean over the map."""
+    """Log of a member's raw rates, none below a ten-thousandth of its mean over the map."""
     rate = np.asarray(member._rate(view), dtype=np.float64)  # noqa: SLF001 - a member is a forecaster, too
     floor = np.maximum(FLOOR * rate.mean(axis=1, keepdims=True), 1e-12)
     return np.log(np.maximum(rate, floor))
