@@ -33,7 +33,7 @@ def test_numbers_by_hand(make_forecasts: Make) -> None:
     assert check.recommended is None
     assert check.sentence == (
         "cannot tell whether a glass box does as well as lightgbm within 2 % of deviance: "
-        "poisson +5.00 %, 95 % of the gain over smoothed_count kept, 2 folds, 0 incidents."
+        "poisson +5.00 %, 2 folds, 0 incidents."  # no share of the gain without its interval
     )
 
 
@@ -46,6 +46,9 @@ def test_against_a_sum_over_all_cells(make_forecasts: Make) -> None:
     assert row["kept"] == pytest.approx((plain - box) / (plain - best))
     assert row["lower"] < row["excess"] < row["upper"]
     assert row["kept_lower"] < row["kept"] < row["kept_upper"]
+    kept, lower, upper = (f"{100 * row[name]:.0f}" for name in ("kept", "kept_lower", "kept_upper"))
+    said = glass_box_check(make_forecasts(models, seen)).sentence
+    assert f"{kept} % [{lower}, {upper}] of the gain over smoothed_count kept" in said
 
 
 def test_the_plainest_of_those_that_do_as_well_is_recommended(make_forecasts: Make) -> None:

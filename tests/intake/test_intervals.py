@@ -67,6 +67,8 @@ def test_a_year_is_no_time_and_a_reversed_interval_is_none() -> None:
     }
     assert incidents.funnel.read == incidents.funnel.accepted + incidents.funnel.quarantined == 35
     assert incidents.summary()["intervals"] == 31
+    told = incidents.problems.set_index("what")["advice"]
+    assert "`longest_interval`" in told["quarantined: interval longer than 7 days"]
     assert len(read_incidents(frame, tz=TZ, longest_interval="400D").quarantine) == 2
 
 

@@ -191,8 +191,9 @@ def _sentence(model: str, recommended: str | None, table: pd.DataFrame, counts: 
     numbers = f"{row['model']} {100 * row['excess']:+.2f} %"
     if np.isfinite(row["lower"]):
         numbers += f" [{100 * row['lower']:.2f}, {100 * row['upper']:.2f}]"
-    if np.isfinite(row["kept"]):
-        numbers += f", {100 * row['kept']:.0f} % of the gain over {counts} kept"
+    if np.isfinite(row["kept_lower"]):
+        limits = f"[{100 * row['kept_lower']:.0f}, {100 * row['kept_upper']:.0f}]"
+        numbers += f", {100 * row['kept']:.0f} % {limits} of the gain over {counts} kept"
     advice = f" Prefer {recommended}." if recommended is not None else ""
     plain = table[(table["model"] == counts) & (table["verdict"] == "as good")]
     if recommended is not None and len(plain):

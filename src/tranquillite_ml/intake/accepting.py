@@ -43,7 +43,13 @@ _ADVICE = {
     ),
     "reported before it occurred": "One of the two times is wrong.",
     "interval ends before it begins": "Are `occurred_from` and `occurred_to` swapped?",
+    "interval longer": "So long an interval says little of when: `longest_interval` sets how long it may be.",
 }
+
+
+def _advice(reason: str, otherwise: str) -> str:
+    """What to do about a reason; one that ends in a figure is found by its first two words."""
+    return _ADVICE.get(reason) or _ADVICE.get(" ".join(reason.split()[:2]), otherwise)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def accept(reading: Reading, duplicates: str) -> Accepted:
     if len(rows) == 0:
         reasons = counts_by(reading.quarantine()["reason"])
         told = ", ".join(f"{reason}: {n}" for reason, n in list(reasons.items())[:5])
-        advice = _ADVICE.get(next(iter(reasons), ""), "Look at the file and at `columns`.")
+        advice = _advice(next(iter(reasons), ""), "Look at the file and at `columns`.")
         msg = f"none of the {reading.n_read} rows of {reading.raw.files[0]} can be used ({told}). {advice}"
         raise InputDataError(msg)
     ids = np.full(len(rows), None, dtype=object)
@@ -204,7 +210,7 @@ def all_problems(reading: Reading) -> list[Problem]:
             f"quarantined: {reason}",
             n,
             n / reading.n_read,
-            _ADVICE.get(reason, "See `.quarantine` for the rows."),
+            _advice(reason, "See `.quarantine` for the rows."),
         )
         for reason, n in refused.items()
     ]
