@@ -14,7 +14,9 @@ from tranquillite_ml import promotion
 from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import BundleError, GateError, UsageError
 from tranquillite_ml.governance import SignOff, load_thresholds, write_signoff
-from tranquillite_ml.governance.log import read_log
+from tranquillite_ml.governance.log import append, read_log
+from tranquillite_ml.governance.log import verify as verify_log
+from tranquillite_ml.governance.standing import LOG, chosen_run, standing
 from tranquillite_ml.report.sections import SECTIONS, Section
 from tranquillite_ml.runfolder import RunFolder
 from tranquillite_ml.tracking import alias_version, default_uri, log_run
@@ -71,6 +73,12 @@ def make_run(tmp_path: Path) -> MakeRun:
     return make
 
 
+@pytest.fixture
+def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the log says is looked at alone: the registry takes seconds."""
+    monkeypatch.setattr(promotion, "_move", lambda run, alias, digest: "1")
+
+
 def sign(
     run: RunFolder,
     decision: str = "approve",
@@ -96,7 +104,8 @@ def sign(
 
 
 def promote(run: RunFolder, **params: Any) -> dict[str, Any]:
-    return promotion.promote(run.path, by="B. Roy, city", reason="review of March", **({"now": NOW} | params))
+    given: dict[str, Any] = {"by": "B. Roy, city", "reason": "review of March", "now": NOW}
+    return promotion.promote(run.path, **(given | params))
 
 
 def test_a_promotion_moves_the_alias_and_is_logged(make_run: MakeRun) -> None:
@@ -106,10 +115,10 @@ def test_a_promotion_moves_the_alias_and_is_logged(make_run: MakeRun) -> None:
     assert (done["alias"], done["expires"], done["signed"]) == ("champion", "2026-09-01", False)
     found = alias_version(default_uri(run.output), "city", "champion")
     assert found == (done["version"], run.summary()["mlflow_run_id"])
-    (entry,) = read_log(run.output / promotion.LOG)
+    (entry,) = read_log(run.output / LOG)
     assert entry.kind == "promote"
     assert entry.payload["report_sha256"] == promotion.report_digest(run)
-    assert promotion.chosen_run(run.output, "city") == run.run_id
+    assert chosen_run(run.output, "city") == run.run_id
 
 
 def test_the_alias_moves_to_the_next_run_and_back(make_run: MakeRun) -> None:
@@ -131,7 +140,7 @@ def test_a_blocking_check_that_fails_stops_it(make_run: MakeRun, check: str) -> 
     sign(run)
     with pytest.raises(GateError, match=f"{check} .*: FAIL"):
         promote(run)
-    assert not (run.output / promotion.LOG).exists()
+    assert not (run.output / LOG).exists()
 
 
 def test_missing_evidence_is_no_pass_where_it_counts(make_run: MakeRun) -> None:
@@ -219,13 +228,13 @@ def test_a_no_freezes_the_alias_until_a_later_review(make_run: MakeRun) -> None:
     promotion.reject(
         first.path, by="A. Martin, board", reason="no necessity", now=datetime(2026, 3, 3, tzinfo=UTC)
     )
-    assert promotion.chosen_run(first.output, "city") is None
-    assert promotion.standing(first.output, "city", "city-1", on=LATER.date()).state == "rejected"
+    assert chosen_run(first.output, "city") is None
+    assert standing(first.output, "city", "city-1", on=LATER.date()).state == "rejected"
     with pytest.raises(GateError, match=r"A\. Martin, board rejected city-1 on 2026-03-03"):
         promote(second, now=LATER)
     sign(second, on="2026-03-04")
     assert promote(second, now=LATER)["run_id"] == "city-2"
-    assert promotion.chosen_run(first.output, "city") == "city-2"
+    assert chosen_run(first.output, "city") == "city-2"
 
 
 def test_a_rejected_run_needs_a_review_of_its_own_even_after_another_run_was_promoted(
@@ -242,6 +251,80 @@ def test_a_rejected_run_needs_a_review_of_its_own_even_after_another_run_was_pro
         promote(first, now=LATER)
     sign(first, on="2026-03-05")
     assert promote(first, now=LATER)["run_id"] == "city-1"
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_after_a_no_no_older_run_takes_the_place(make_run: MakeRun) -> None:
+    first, second = make_run("city-1"), make_run("city-2")
+    for run in (first, second):
+        sign(run)
+        promote(run)
+    no = {"by": "A. Martin, board", "reason": "no necessity", "now": datetime(2026, 3, 3, tzinfo=UTC)}
+    promotion.reject(second.path, **no)
+    assert chosen_run(first.output, "city") is None
+    for run_id in ("city-1", "city-2", "city-3"):  # the older one, the rejected one, one fitted since
+        found = standing(first.output, "city", run_id, on=LATER.date())
+        assert (found.state, found.run_id) == ("rejected", "city-2")
+        told = "this model" if run_id == "city-2" else "city-2"
+        assert f"A. Martin, board rejected {told} on 2026-03-03: no necessity" in found.told
+        assert "tranquillite promote RUN --to champion" in found.told
+    with pytest.raises(GateError, match="rejected city-2 on 2026-03-03"):
+        promote(first, now=LATER)
+    sign(first, on="2026-03-04")
+    promote(first, now=LATER)
+    assert chosen_run(first.output, "city") == "city-1"
+    assert standing(first.output, "city", "city-1", on=LATER.date()).state == "unsigned"
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_a_no_to_a_candidate_leaves_the_one_in_use(make_run: MakeRun) -> None:
+    first, second = make_run("city-1"), make_run("city-2")
+    sign(first)
+    promote(first)
+    promotion.reject(second.path, by="A. Martin, board", reason="no necessity", now=NOW)
+    assert chosen_run(first.output, "city") == "city-1"
+    assert standing(first.output, "city", "city-1", on=NOW.date()).state == "unsigned"
+    assert standing(first.output, "city", "city-2", on=NOW.date()).state == "rejected"
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_the_alias_is_logged_and_only_the_champion_forecasts(make_run: MakeRun) -> None:
+    first, second = make_run("city-1"), make_run("city-2")
+    for run in (first, second):
+        sign(run)
+    promote(first)
+    promote(second, alias="shadow")
+    assert [one.payload["alias"] for one in read_log(first.output / LOG)] == ["champion", "shadow"]
+    assert chosen_run(first.output, "city") == "city-1"
+    assert chosen_run(first.output, "city", alias="shadow") == "city-2"
+    told = standing(first.output, "city", "city-2", on=NOW.date())
+    assert told.state == "undecided"
+    assert "shadow" in told.told
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_a_promotion_to_another_alias_does_not_lift_a_no(make_run: MakeRun) -> None:
+    first, second = make_run("city-1"), make_run("city-2")
+    for run in (first, second):
+        sign(run)
+    promote(first)
+    promotion.reject(first.path, by="A. Martin, board", reason="no", now=datetime(2026, 3, 3, tzinfo=UTC))
+    old = sign(second, on="2026-03-02")
+    new = sign(second, on="2026-03-04")
+    promote(second, alias="shadow", now=LATER, signoffs=[new])
+    assert standing(first.output, "city", "city-2", on=LATER.date()).state == "rejected"
+    with pytest.raises(GateError, match="rejected city-1 on 2026-03-03"):
+        promote(second, now=LATER, signoffs=[old])
+    promote(second, now=LATER, signoffs=[new])
+    assert chosen_run(first.output, "city") == "city-2"
+
+
+def test_a_log_of_before_aliases_were_logged_still_holds(tmp_path: Path) -> None:
+    payload = {"model": "city", "run_id": "city-1", "by": "B. Roy", "reason": "x", "signoffs": ["s"]}
+    append(tmp_path / LOG, "promote", payload | {"expires": "2026-09-01", "signed": True}, NOW)
+    assert verify_log(tmp_path / LOG).intact
+    assert chosen_run(tmp_path, "city") == "city-1"
+    assert standing(tmp_path, "city", "city-1", on=NOW.date()).state == "approved"
 
 
 @pytest.mark.parametrize(("on", "role"), [("2026-03-03", "ethics reviewer"), ("2026-03-04", "colleague")])
@@ -263,7 +346,7 @@ def test_a_run_can_be_rejected_in_whatever_state_it_is(make_run: MakeRun) -> Non
         promote(run)
     done = promotion.reject(run.path, by="A. Martin, board", reason="no report", now=NOW)
     assert done["model"] == "city"
-    assert promotion.standing(run.output, "city", run.run_id, on=NOW.date()).state == "rejected"
+    assert standing(run.output, "city", run.run_id, on=NOW.date()).state == "rejected"
     with pytest.raises(UsageError, match="no run's folder"):
         promotion.reject(run.path / "model", by="A. Martin, board", reason="no report", now=NOW)
 
@@ -275,8 +358,8 @@ def test_an_approval_holds_to_its_last_day(make_run: MakeRun, on: date, state: s
     run = make_run(tracked=True)
     sign(run)
     promote(run)
-    assert promotion.standing(run.output, "city", run.run_id, on=on).state == state
-    assert promotion.standing(run.output, "city", "city-9", on=on).state == "undecided"
+    assert standing(run.output, "city", run.run_id, on=on).state == state
+    assert standing(run.output, "city", "city-9", on=on).state == "undecided"
 
 
 def test_a_changed_report_is_another_report(make_run: MakeRun) -> None:
@@ -311,3 +394,13 @@ def test_what_is_no_run_or_has_no_report(make_run: MakeRun, tmp_path: Path) -> N
     run.commit({"verdict": {}, "mlflow_run_id": None})
     with pytest.raises(UsageError, match="has no report"):
         promote(run)
+
+
+@pytest.mark.parametrize("said", [{"alias": ""}, {"alias": "a b"}, {"by": " "}, {"reason": ""}])
+def test_the_alias_stays_where_a_decision_cannot_be_logged(make_run: MakeRun, said: dict[str, str]) -> None:
+    run = make_run(tracked=True)
+    sign(run)
+    with pytest.raises(UsageError, match=next(iter(said))):
+        promote(run, **said)
+    assert alias_version(default_uri(run.output), "city", said.get("alias", "champion")) is None
+    assert not (run.output / LOG).exists()

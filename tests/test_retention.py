@@ -107,6 +107,20 @@ def make_run(output: Path, name: str, day: str) -> Path:
     return folder
 
 
+def test_runs_on_any_alias_stay_and_what_was_rejected_goes(tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    for run_id in ("a-1", "a-2", "a-3"):
+        make_run(output, run_id, "2019-01-01")
+    told = {"model": "a", "by": "x", "reason": "y"}
+    for run_id, alias in (("a-1", "champion"), ("a-2", "shadow"), ("a-3", "champion")):
+        chain.append(output / "log.jsonl", "promote", told | {"run_id": run_id, "alias": alias}, NOW)
+    kept = {one["run_id"]: one["kept_because"] for one in call(output)["runs"]}
+    assert kept == {"a-1": None, "a-2": "it is promoted", "a-3": "it is promoted"}
+    chain.append(output / "log.jsonl", "reject", told | {"run_id": "a-3"}, NOW)
+    kept = {one["run_id"]: one["kept_because"] for one in call(output)["runs"]}
+    assert kept == {"a-1": None, "a-2": "it is promoted", "a-3": None}
+
+
 def test_old_runs_go_with_their_forecasts_and_promoted_ones_stay(tmp_path: Path) -> None:
     output = tmp_path / "runs"
     old, used, new = (

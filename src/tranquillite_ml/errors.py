@@ -75,9 +75,13 @@ class BundleError(TranquilliteError):
 
 
 class GateError(TranquilliteError):
-    """A gate said no: the reasons are in the message."""
+    """A gate said no: the reasons are in the message, and in `reasons` one by one."""
 
     exit_code = 4
+
+    def __init__(self, message: str, reasons: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons) or (message,)
 
 
 class DataWarning(UserWarning):

@@ -227,7 +227,7 @@ def find_model(config: RunConfig) -> RunFolder:
     GateError
         If the log of decisions is broken.
     """
-    from tranquillite_ml.promotion import chosen_run
+    from tranquillite_ml.governance.standing import chosen_run
 
     wanted = config.digest()
     promoted = chosen_run(config.output, config.name)
@@ -253,7 +253,7 @@ def gate(config: RunConfig, folder: RunFolder, *, allow_unsigned: bool, on: date
     GateError
         If the model may not forecast. A rejected one never may.
     """
-    from tranquillite_ml.promotion import standing
+    from tranquillite_ml.governance.standing import standing
 
     found = standing(config.output, config.name, folder.run_id, on=on)
     if found.state == "approved":
@@ -335,7 +335,7 @@ def forecast_as_of(
 
 def _log_forecast(config: RunConfig, said: dict[str, Any], at: datetime) -> None:
     from tranquillite_ml.governance import log
-    from tranquillite_ml.promotion import LOG
+    from tranquillite_ml.governance.standing import LOG
 
     digest = sha256(Path(said["forecasts"]).read_bytes())
     log.append(Path(config.output) / LOG, "forecast", {"model": config.name, "sha256": digest} | said, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import BundleError, GateError, UsageError
 from tranquillite_ml.governance import Decision, Verified, objections, read_signoff, verify_signoff
-from tranquillite_ml.governance.log import Entry, read_log
+from tranquillite_ml.governance.standing import CHAMPION, LOG, open_rejections
 from tranquillite_ml.report.sections import MUST_HOLD
 from tranquillite_ml.runfolder import RunFolder
 
@@ -24,27 +24,7 @@ REVIEWER = "ethics reviewer"
 """Whose approval every promotion needs."""
 
 BEATS = "beats counts"
-LOG = "log.jsonl"
 SIGNOFFS = "signoffs"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the log says of a model: whether it may be used, and what every forecast must say of it.
-
-    Parameters
-    ----------
-    state : {"undecided", "approved", "unsigned", "expired", "rejected"}
-        ``unsigned``: approved by a named record that no signature proves.
-    run_id : str
-        The run that was decided on; empty if nothing was.
-    told : str
-        The same in words.
-    """
-
-    state: Literal["undecided", "approved", "unsigned", "expired", "rejected"]
-    run_id: str
-    told: str
 
 
 def report_digest(run: RunFolder) -> str:
@@ -104,12 +84,20 @@ def read_signoffs(
     ]
 
 
-def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool = False) -> list[str]:
+def against(
+    run: RunFolder,
+    found: Sequence[Verified],
+    *,
+    on: date,
+    alias: str = CHAMPION,
+    signed: bool = False,
+) -> list[str]:
     """What speaks against promoting a run, in words; an empty list if nothing does.
 
     A blocking check that fails, any other check or section that fails and that no approval accepts by its id,
     a category whose forecasts do not beat plain counts, a missing, expired or rejecting sign-off, and a
-    rejection, of this run or the last word on the model, that no reviewer's approval of a later day answers.
+    rejection, of this run, of the one the alias is on, or the last word on the model, that no reviewer's
+    approval of a later day answers.
 
     Parameters
     ----------
@@ -117,6 +105,8 @@ def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool
     found : sequence of Verified
         Its sign-offs, verified on the day.
     on : date
+    alias : str, default "champion"
+        Where it is to be promoted to.
     signed : bool, default False
         Whether an approval must be signed.
     """
@@ -128,13 +118,13 @@ def against(run: RunFolder, found: Sequence[Verified], *, on: date, signed: bool
         if verdict["text"] != BEATS:
             reasons.append(f"{category}: the model {_not_better(verdict['text'])} a 365-day count")
     reasons += objections(found, [REVIEWER], signed=signed)
-    return [*reasons, *_unanswered(run, held)]
+    return [*reasons, *_unanswered(run, held, alias)]
 
 
 def promote(
     path: str | Path,
     *,
-    alias: str = "champion",
+    alias: str = CHAMPION,
     by: str,
     reason: str,
     signoffs: Iterable[str | Path] = (),
@@ -171,6 +161,8 @@ def promote(
     ------
     GateError
         Listing what speaks against it.
+    UsageError
+        If the decision is not complete, or the run was not tracked.
     """
     at = now or datetime.now(UTC)
     run = find_run(path)
@@ -178,19 +170,21 @@ def promote(
     if verify is not None:
         verify(run.path / "report.json")
     found = read_signoffs(run, digest, on=at.date(), files=signoffs, allowed_signers=allowed_signers)
-    reasons = against(run, found, on=at.date(), signed=signed)
+    reasons = against(run, found, on=at.date(), alias=alias, signed=signed)
     if reasons:
         msg = f"{run.run_id} is not promoted:\n" + "\n".join(f"  - {one}" for one in reasons)
-        raise GateError(msg)
+        raise GateError(msg, reasons)
     held = _held(found, signed=signed)
     expires = min(one.record.expires for one in held)
-    version = _move(run, alias, digest)
     decision = replace(
         _decision("promote", run, by, reason, digest),
+        alias=alias,
         signoffs=tuple(one.told for one in held),
         expires=expires.isoformat(),
         signed=all(one.status == "valid" for one in held),
     )
+    decision.require_complete()
+    version = _move(run, alias, digest)  # only what can be logged
     decision.log(run.output / LOG, at)
     told = {"run_id": run.run_id, "model": decision.model, "alias": alias, "version": version}
     return told | {"expires": decision.expires, "signed": decision.signed, "log": str(run.output / LOG)}
@@ -219,61 +213,17 @@ def reject(path: str | Path, *, by: str, reason: str, now: datetime | None = Non
     return {"run_id": run.run_id, "model": decision.model, "log": str(run.output / LOG)}
 
 
-def chosen_run(output: str | Path, model: str) -> str | None:
-    """Run whose model was promoted last and not rejected since; None if none was."""
-    last: dict[str, Entry] = {}
-    for one in _decided(Path(output) / LOG, model):
-        last.pop(one.payload["run_id"], None)
-        last[one.payload["run_id"]] = one
-    promoted = [name for name, one in last.items() if one.kind == "promote"]
-    return promoted[-1] if promoted else None
-
-
-def standing(output: str | Path, model: str, run_id: str, *, on: date) -> Standing:
-    """What the log says of the model of a run on a day.
-
-    Parameters
-    ----------
-    output : path
-        Folder of all runs.
-    model : str
-        Name of the configuration.
-    run_id : str
-        The run whose model is to forecast.
-    on : date
-
-    Raises
-    ------
-    GateError
-        If the log is broken.
-    """
-    last = _last(Path(output) / LOG, model, run_id)
-    if last is None:
-        return Standing("undecided", "", "nobody has signed off this model")
-    said: Mapping[str, Any] = last.payload
-    if last.kind == "reject":
-        told = f"{said['by']} rejected this model on {last.at[:10]}: {said['reason']}"
-        return Standing("rejected", said["run_id"], told)
-    if on > date.fromisoformat(said["expires"]):
-        return Standing("expired", said["run_id"], f"the approval of this model expired on {said['expires']}")
-    state: Literal["approved", "unsigned"] = "approved" if said["signed"] else "unsigned"
-    told = f"approved until {said['expires']}{'' if said['signed'] else ', unsigned'}"
-    return Standing(state, said["run_id"], f"{told}: {'; '.join(said['signoffs'])}")
-
-
 def _held(found: Iterable[Verified], *, signed: bool) -> list[Verified]:
     """Approvals that count."""
     return [one for one in found if one.record.decision == "approve" and one.holds(signed=signed)]
 
 
-def _unanswered(run: RunFolder, held: Iterable[Verified]) -> Iterable[str]:
+def _unanswered(run: RunFolder, held: Iterable[Verified], alias: str) -> Iterable[str]:
     """Rejections that stand; an approval of the same day may be older, as sign-offs carry no hour."""
-    log, model = run.output / LOG, _model_of(run)
     approved = max((one.record.date for one in held if one.record.role == REVIEWER), default=date.min)
-    last = {one.sha256: one for one in (_last(log, model), _last(log, model, run.run_id)) if one is not None}
-    for one in last.values():
+    for one in open_rejections(run.output / LOG, _model_of(run), run.run_id, alias):
         since = date.fromisoformat(one.at[:10])
-        if one.kind == "reject" and approved <= since:
+        if approved <= since:
             told = "{by} rejected {run_id} on {since} ({reason}), and no review of a later day approves"
             yield told.format(**one.payload, since=since)
 
@@ -322,19 +272,6 @@ def _decision(
         report = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
         thresholds = report["thresholds"]["sha256"]
     return Decision(kind, _model_of(run), digest, thresholds, by, reason, run_id=run.run_id)
-
-
-def _decided(log: Path, model: str) -> list[Entry]:
-    """Promotions and rejections of a model, oldest first; a broken log is refused."""
-    if not log.exists():
-        return []
-    decided = [one for one in read_log(log) if one.kind in {"promote", "reject"}]
-    return [one for one in decided if one.payload["model"] == model]
-
-
-def _last(log: Path, model: str, run_id: str | None = None) -> Entry | None:
-    about = [one for one in _decided(log, model) if run_id in {None, one.payload["run_id"]}]
-    return about[-1] if about else None
 
 
 def _move(run: RunFolder, alias: str, digest: str) -> str:

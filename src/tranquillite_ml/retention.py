@@ -18,10 +18,10 @@ import pandas as pd
 from tranquillite_ml.bundle import MANIFEST, sha256
 from tranquillite_ml.errors import InputDataError, UsageError, nearest
 from tranquillite_ml.governance.log import append, read_log
+from tranquillite_ml.governance.standing import LOG, alias_of, chosen_run
 from tranquillite_ml.intake.csv_files import CsvFile
 from tranquillite_ml.intake.files import reading
 from tranquillite_ml.intake.times import parse_times, refuse_unreadable
-from tranquillite_ml.promotion import LOG, chosen_run
 from tranquillite_ml.runfolder import INTAKE
 
 if TYPE_CHECKING:
@@ -335,11 +335,12 @@ def _delete(folder: Path) -> None:
 
 
 def _promoted(output: Path) -> set[str]:
-    """Runs of a folder that are in use: the one promoted last of each model, if not rejected since."""
+    """Runs of a folder that are in use: the one promoted last to each alias, if not rejected since."""
     log = output / LOG
     entries = read_log(log) if log.exists() else []
-    models = {entry.payload["model"] for entry in entries if entry.kind == "promote"}
-    return {run for model in models if (run := chosen_run(output, model)) is not None}
+    aliases = {(one.payload["model"], alias_of(one)) for one in entries if one.kind == "promote"}
+    found = (chosen_run(output, model, alias=alias) for model, alias in aliases)
+    return {run for run in found if run is not None}
 
 
 def _is_run(path: Path) -> bool:

@@ -13,12 +13,15 @@ import pytest
 from tests.audit.builders import forecasts_of, groups_of
 from tests.audit.conftest import SMALL
 from tranquillite_ml.audit import explanations, removal
+from tranquillite_ml.audit.check import Measurement
+from tranquillite_ml.audit.decomposition import _why as decomposition_reason
 from tranquillite_ml.audit.decomposition import gaps
 from tranquillite_ml.audit.evidence import Evidence
 from tranquillite_ml.audit.explanations import DEFINITIONS, p_below_one
 from tranquillite_ml.audit.groups import Groups
 from tranquillite_ml.audit.refits import Refits
 from tranquillite_ml.audit.removal import REFIT, _Scene, held_at_median
+from tranquillite_ml.audit.removal import _why as removal_reason
 from tranquillite_ml.explanation import Effort, Explanation, explain, what_if
 from tranquillite_ml.explanation.contributions import Term
 from tranquillite_ml.features import Column, FeatureBlock, FeatureSet
@@ -306,3 +309,19 @@ def test_the_real_gap_adds_up(small_panel: Panel, trees: LightGBMForecaster) -> 
     assert named(check, "unexplained_gap")[0].value < 1e-12
     families = set(check.tables["gaps"]["family"])
     assert {"history", "history, from all others of citizen or sensor origin"} <= families
+
+
+def test_reasons_name_families_in_the_language_of_the_page() -> None:
+    unjustified = pd.DataFrame({"family": ["neighbourhood", "history"], "category": "noise"})
+    said = removal_reason(unjustified)
+    assert said["en"].endswith("what was recorded around (noise); the recent history of the place (noise)")
+    assert said["fr"].endswith("ce qui a été enregistré autour (noise) ; l'historique récent du lieu (noise)")
+    subject = "history, from all others of citizen or sensor origin"
+    gap = Measurement("largest_proxy_share", 0.8, "share", subject=subject, group="Q1", n=9, unit_of_n="x")
+    said = decomposition_reason([gap], LIMITS)
+    told = (
+        "the recent history of the place (from all others of citizen or sensor origin): 80% of the gap of Q1"
+    )
+    assert said["en"].startswith(told)
+    told = "l'historique récent du lieu (d'après les autres catégories) : 80\u202f% de l'écart de Q1"
+    assert said["fr"].startswith(told)

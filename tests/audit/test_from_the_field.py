@@ -19,10 +19,12 @@ from tranquillite_ml.audit.evidence import Evidence
 from tranquillite_ml.audit.from_the_field import DEFINITIONS, RECORDS, read_record
 from tranquillite_ml.errors import InputDataError
 from tranquillite_ml.evaluation.canaries import panel_of as dense_panel
+from tranquillite_ml.features import Daylight, FeatureSet, History
 from tranquillite_ml.forecasters import LightGBMForecaster
 from tranquillite_ml.governance import Governance, load_thresholds, log
 from tranquillite_ml.hexgrid import HexGrid
 from tranquillite_ml.panel import Panel
+from tranquillite_ml.target import Target
 
 LIMITS = load_thresholds()
 BY_ID = {one.id: one for one in DEFINITIONS}
@@ -293,3 +295,13 @@ def test_features_of_the_model_are_compared_and_a_short_history_is_not(trees: Li
     assert "target_28d" in subjects
     assert "season_sin" not in subjects
     assert run("C13", make_panel(300, rings=1)).status == "NOT_ASSESSABLE"
+
+
+def test_what_is_the_same_everywhere_is_not_judged() -> None:
+    long = make_panel(560, rings=1, rate=0.2)
+    features = FeatureSet([History(windows=[28], decays=[], others=False), Daylight()])
+    model = LightGBMForecaster(Target("noise", period=7), features, n_estimators=5, calibration_days=28)
+    check = run("C13", long, model=model.fit(long))
+    subjects = {one.subject for one in check.measurements}
+    assert "target_28d" in subjects
+    assert "dark_share" not in subjects  # the nights of one quarter are not those of a year

@@ -169,7 +169,7 @@ def test_rules_that_mean_nothing(text: str) -> None:
 
 def test_text_is_no_value() -> None:
     rows = pd.DataFrame({"date": pd.date_range("2024-05-01", periods=3), "sky": ["blue", "grey", "blue"]})
-    with pytest.raises(InputDataError, match="needs a column of numbers; there is none. No numbers are in "):
+    with pytest.raises(InputDataError, match=r"needs a column of numbers; there is none.* in 'sky'"):
         weather(rows)
     with pytest.raises(InputDataError, match="are not numbers"):
         weather(rows, values=["sky"])

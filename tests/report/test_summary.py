@@ -10,12 +10,14 @@ import pytest
 
 from tests.report.reports import AT, LIMITS, MIXED, make_check, mixed_checks, some_checks
 from tranquillite_ml.audit import Check, Evidence, Measurement
+from tranquillite_ml.city.simulated import NOTICE, NOTICE_ON_AREA
 from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.governance import CHECKS, Governance
 from tranquillite_ml.report import objections, sections, terms, wording
 from tranquillite_ml.report.sections import MUST_HOLD
 from tranquillite_ml.report.sentences import reason_of
 from tranquillite_ml.report.summary import SCHEMA, Inputs, canonical, leaves, seal, summarise_report
+from tranquillite_ml.report.terms import as_said
 from tranquillite_ml.report.verdicts import section_statuses, verdict
 
 BANNED = (
@@ -268,3 +270,11 @@ def test_a_report_sealed_again_is_the_same(made: tuple[dict[str, Any], Any]) -> 
     del report["digests"], report["report_id"]
     assert seal(report, AT) == made[0]
     assert MIXED  # the statuses above come from it
+
+
+@pytest.mark.parametrize("notice", [NOTICE, NOTICE_ON_AREA])
+def test_what_every_output_says_of_simulated_data_is_said_in_french_too(notice: str) -> None:
+    said = as_said(notice)
+    assert said is not None
+    assert said["en"] == notice
+    assert said["fr"].startswith("Données simulées")

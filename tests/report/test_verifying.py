@@ -62,6 +62,15 @@ def write(run: Path, report: dict[str, Any], *, sealed: bool = False) -> None:
         (run / "report.json.sha256").write_text(f"{hashlib.sha256(held).hexdigest()}  report.json\n")
 
 
+def other_than(value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, bool | None):
+        return not value
+    if isinstance(value, list | dict):
+        return [1]
+    return f"{value}." if isinstance(value, str) else value + 1
+
+
 def test_what_is_collected_is_what_was_written(run: Path, audited: tuple[Forecasts, Evidence]) -> None:
     forecasts, evidence = collect(run)
     assert forecasts.models[0] == "smoothed_count"
@@ -100,19 +109,19 @@ def test_a_changed_digit_is_named(copied: Path) -> None:
     assert "report.json.sha256" in str(refused.value)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_every_changed_value_is_named(run: Path, data: st.DataObject) -> None:
+    """No leaf is out of reach, those that are empty and the digests themselves included."""
     report = read(run)
-    paths = [path for path, value in leaves(report) if not path.startswith("/digests") and value is not None]
-    path = data.draw(st.sampled_from(paths))
+    path = data.draw(st.sampled_from([path for path, _ in leaves(report)]))
     *way, last = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
     holder: Any = report
     for part in way:
         holder = holder[int(part)] if isinstance(holder, list) else holder[part]
     key: Any = int(last) if isinstance(holder, list) else last
     value = holder[key]
-    holder[key] = f"{value}." if isinstance(value, str) else value + 1 if value != [] else [1]
+    holder[key] = other_than(value)
     changed = run.parent / "changed.json"
     changed.write_bytes(canonical(report))
     if path in {"/schema_version"}:
@@ -120,6 +129,7 @@ def test_every_changed_value_is_named(run: Path, data: st.DataObject) -> None:
             verify(changed)
         return
     where = [one.where for one in verify(changed).problems]
+    path = "/" if path == "/digests/values" else path  # then no value is what was written
     assert any(one == path or one.startswith(f"{path}/") for one in where), (path, where)
 
 
@@ -137,6 +147,10 @@ def test_every_changed_value_is_named(run: Path, data: st.DataObject) -> None:
         (lambda r: r["thresholds"]["values"]["checks"]["C10"]["limits"].update(
             displaced_share={"fail": {"above": 0.99}}), "/thresholds/sha256"),
         (lambda r: r["sections"].pop(3), "/sections"),
+        (lambda r: r["checks"][9]["judged"].__setitem__(0, "WARN"), "/checks/9/judged/0"),
+        (lambda r: r["checks"][9]["judged"].append("PASS"), "/checks/9/judged/3"),
+        (lambda r: r["verdict_sentence"].update(fr="Rien ne s'y oppose."), "/verdict_sentence/fr"),
+        (lambda r: r["sections"][9]["answer"].update(en="Nothing against it."), "/sections/9/answer/en"),
         (lambda r: r["run"]["files"].update({"../../etc/passwd": "0" * 64}), "../../etc/passwd"),
     ],
 )  # fmt: skip
@@ -183,6 +197,34 @@ def test_a_changed_governance_file_is_named_and_stops_a_promotion(copied: Path, 
         found.require()
     path.unlink()
     assert verify(copied / "report.json").absent == ("governance",)
+
+
+def test_a_changed_file_of_context_or_groups_is_named(copied: Path, tmp_path: Path) -> None:
+    weather, areas = tmp_path / "weather.csv", tmp_path / "areas.geojson"
+    for path in (weather, areas):
+        path.write_text("as it was", encoding="utf-8")
+    settings = [
+        f"context.weather={{path: {weather}, kind: series}}",
+        f"audit.groups={{path: {areas}, column: income}}",
+    ]
+    (copied / "config.yaml").write_text(load_config("smoke", settings).to_yaml(), encoding="utf-8")
+    forecasts, evidence = collect(copied)
+    folder = RunFolder(copied.parent, copied.name)
+    write_report(
+        folder, mixed_checks(), forecasts, evidence=evidence, thresholds=LIMITS, inputs=Inputs(at=AT)
+    )
+    held = verify(copied / "report.json")
+    assert held.sound
+    assert {"weather: weather.csv", "groups of places: areas.geojson"} <= set(held.files)
+    for path in (weather, areas):
+        path.write_text("as it is", encoding="utf-8")
+    found = verify(copied / "report.json")
+    assert [one.where for one in found.problems] == [
+        "weather: weather.csv",
+        "groups of places: areas.geojson",
+    ]
+    weather.unlink()
+    assert verify(copied / "report.json").absent == ("weather: weather.csv",)
 
 
 @pytest.mark.parametrize("text", ["owner: [", "ownr: City of Example\n", None])

@@ -14,6 +14,7 @@ from tranquillite_ml.audit.definition import Finding
 from tranquillite_ml.audit.proxies import cell_features, how_well_told
 from tranquillite_ml.explanation.contributions import CALIBRATION, EXPOSURE, POOLING, START
 from tranquillite_ml.explanation.factors import LEVEL
+from tranquillite_ml.explanation.words import LANGUAGES, family_words, uncapitalised
 from tranquillite_ml.forecasters.learned import LearnedForecaster
 
 if TYPE_CHECKING:
@@ -185,7 +186,14 @@ def _why(found: list[Measurement], thresholds: Thresholds) -> dict[str, str]:
     if not told:
         return {"en": "", "fr": ""}
     worst = max(told, key=lambda one: one.value)
+    family, _, source = str(worst.subject).partition(", from ")
+    said = {language: uncapitalised(family_words(family, language)) for language in LANGUAGES}
+    if source:
+        layer = source.removeprefix("layer ")
+        said["en"] += f" (from {source})"
+        said["fr"] += f" (d'après {'les autres catégories' if layer == source else f'la couche {layer}'})"
     return {
-        "en": f"{worst.subject} is {worst.value:.0%} of the gap of {worst.group} and tells its places",
-        "fr": f"{worst.subject} fait {worst.value:.0%} de l'écart de {worst.group} et distingue ses lieux",
+        "en": f"{said['en']}: {worst.value:.0%} of the gap of {worst.group}, and it tells its places",
+        "fr": f"{said['fr']} : {worst.value:.0%}".replace("%", "\u202f%")
+        + f" de l'écart de {worst.group}, et cela distingue ses lieux",
     }

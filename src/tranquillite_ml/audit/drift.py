@@ -43,14 +43,16 @@ LACKING: Mapping[str, Mapping[str, str]] = {
 """What to say where a comparison lacks its input."""
 
 _MOMENTS = 12
+_SCHEDULED = ("calendar", "events")
 
 
 def drift(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
     """Compare the last quarter with the year before, and what was recorded with what was expected (C13).
 
     PSI = Σ (p − q) ln(p / q) over ten bins with the reference's quantiles as edges, for each feature that the
-    model learnt from, for the counts to be forecast, and for how records spread over groups of places. The
-    calendar is left out: that the seasons change is no drift; times since a record end at a year. Delays of
+    model learnt from, for the counts to be forecast, and for how records spread over groups of places. What
+    is the same everywhere at a moment (season, daylight, weather) and the schedule of events are left out:
+    that they change is no drift, and a quarter holds too few. Times since a record end at a year. Delays of
     reporting are compared by the largest distance of their distributions (Kolmogorov and Smirnov), and the
     city's recorded over expected counts by `cusum`.
     """
@@ -97,13 +99,18 @@ def _of_features(evidence: Evidence, category: str, spans: Spans, bins: int) -> 
         view = View(panel, category, model.target, rows)
         samples.append(feature_values(model, view, np.arange(len(rows) * panel.n_cells)))
     for number, term in enumerate(feature_table(model, view)):
-        # What is the same everywhere has twelve values: too few for ten bins.
-        if term.family in {"calendar", "city"}:
+        if term.family in _SCHEDULED or all(_one_value(sample[:, number]) for sample in samples):
             continue
         # Where nothing is recorded, the time since the last record grows by itself.
         most = 365 if term.unit == "days" else np.inf
         reference, current = (np.minimum(sample[:, number], most) for sample in samples)
         yield _index(reference, current, bins, category, term.name)
+
+
+def _one_value(sample: NDArray[np.floating]) -> bool:
+    """Whether a feature is the same everywhere at each moment: twelve values are too few for ten bins."""
+    moments = sample.reshape(_MOMENTS, -1)
+    return bool(np.array_equal(moments, np.repeat(moments[:, :1], moments.shape[1], axis=1), equal_nan=True))
 
 
 def _of_counts(panel: Panel, category: str, spans: Spans, bins: int) -> Iterator[Measurement]:

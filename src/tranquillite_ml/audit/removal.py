@@ -18,6 +18,7 @@ from tranquillite_ml.evaluation.bootstrap import percentile_interval, ratio
 from tranquillite_ml.evaluation.scores import poisson_deviance
 from tranquillite_ml.explanation.background import draw_background
 from tranquillite_ml.explanation.contributions import START, feature_table, feature_values, log_factor
+from tranquillite_ml.explanation.words import LANGUAGES, family_words, uncapitalised
 from tranquillite_ml.features import FeatureSet, View
 from tranquillite_ml.forecasters.learned import LearnedForecaster
 
@@ -276,8 +277,14 @@ def _measurements(table: pd.DataFrame, thresholds: Thresholds) -> tuple[list[Mea
 def _why(unjustified: pd.DataFrame) -> dict[str, str]:
     if len(unjustified) == 0:
         return {"en": "", "fr": ""}
-    told = ", ".join(f"{row.family} ({row.category})" for row in unjustified.itertuples())
+    told = {
+        language: " ; ".join(
+            f"{uncapitalised(family_words(row.family, language))} ({row.category})"
+            for row in unjustified.itertuples()
+        )
+        for language in LANGUAGES
+    }
     return {
-        "en": f"moves exposure between groups and hardly helps the forecast: {told}",
-        "fr": f"déplace l'exposition entre groupes sans guère aider la prévision : {told}",
+        "en": f"moves exposure between groups and hardly helps the forecast: {told['en'].replace(' ;', ';')}",
+        "fr": f"déplace l'exposition entre groupes sans guère aider la prévision : {told['fr']}",
     }

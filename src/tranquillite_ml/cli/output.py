@@ -10,13 +10,13 @@ import sys
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
 
 from tranquillite_ml.cli.interrupts import INTERRUPTED, TOLD
-from tranquillite_ml.errors import TranquilliteError
+from tranquillite_ml.errors import GateError, TranquilliteError
 
 DEBUG = "TRANQUILLITE_DEBUG"
 """Environment variable: when it is set, errors come with their traceback."""
@@ -138,6 +138,17 @@ def emit(
         typer.echo(json.dumps(plain(values), allow_nan=False))
     else:
         typer.echo("\n".join(show(values)))
+
+
+@contextmanager
+def refusals(*, as_json: bool) -> Iterator[None]:
+    """Where JSON is asked for, a gate's no is a result too: ``refused, reasons`` on standard output."""
+    try:
+        yield
+    except GateError as error:
+        if as_json:
+            typer.echo(json.dumps(plain({"refused": True, "reasons": error.reasons}), allow_nan=False))
+        raise
 
 
 # ---------------------------------------------------------------------- errors

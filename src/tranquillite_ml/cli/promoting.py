@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tranquillite_ml.cli.options import JsonOption
-from tranquillite_ml.cli.output import clean, emit
+from tranquillite_ml.cli.output import clean, emit, refusals
 
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/stlouis-1234.")
@@ -115,16 +115,17 @@ def promote(
     from tranquillite_ml import promotion
     from tranquillite_ml.report.verifying import verify
 
-    found = promotion.promote(
-        run,
-        alias=to,
-        by=by,
-        reason=reason,
-        signoffs=signoffs or (),
-        allowed_signers=allowed_signers,
-        signed=signed,
-        verify=lambda path: verify(path).require(),
-    )
+    with refusals(as_json=as_json):
+        found = promotion.promote(
+            run,
+            alias=to,
+            by=by,
+            reason=reason,
+            signoffs=signoffs or (),
+            allowed_signers=allowed_signers,
+            signed=signed,
+            verify=lambda path: verify(path).require(),
+        )
     emit(found, as_json=as_json, show=_promoted)
 
 
@@ -140,7 +141,9 @@ def reject(run: RunArgument, *, by: ByOption, reason: ReasonOption, as_json: Jso
     """Record a no: the model stops forecasting, and none is promoted in its place until another review."""
     from tranquillite_ml import promotion
 
-    emit(promotion.reject(run, by=by, reason=reason), as_json=as_json, show=_rejected)
+    with refusals(as_json=as_json):
+        found = promotion.reject(run, by=by, reason=reason)
+    emit(found, as_json=as_json, show=_rejected)
 
 
 def _rejected(found: Mapping[str, Any]) -> Iterator[str]:

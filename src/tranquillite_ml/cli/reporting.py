@@ -192,7 +192,9 @@ def verify(
 
     with at_work(quiet=quiet):
         found = look(path, rerun=make_again if rerun else None)
-    emit(asdict(found) | {"sound": found.sound}, as_json=as_json, show=_verified)
+    told: dict[str, Any] = {"sound": found.sound, "refused": not found.sound}
+    told |= {"reasons": [f"{one.where}: {one.told}" for one in found.problems]}
+    emit(asdict(found) | told, as_json=as_json, show=_verified)
     found.require()
 
 

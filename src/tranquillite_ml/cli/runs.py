@@ -19,7 +19,7 @@ from tranquillite_ml.cli.options import (
     SetOption,
     read_config,
 )
-from tranquillite_ml.cli.output import clean, emit, say
+from tranquillite_ml.cli.output import clean, emit, refusals, say
 from tranquillite_ml.cli.progress import at_work
 from tranquillite_ml.cli.summary import print_summary
 
@@ -147,7 +147,7 @@ def forecast(
     else the newest. Exit code 4 if it was rejected, or its approval is missing, unsigned or expired.
     """
     chosen = read_config(config, settings, output)
-    with at_work(quiet=quiet) as work:
+    with refusals(as_json=as_json), at_work(quiet=quiet) as work:
         from tranquillite_ml import pipeline
 
         found = pipeline.forecast_as_of(chosen, as_of, allow_unsigned=allow_unsigned, report=work.report)

@@ -112,12 +112,12 @@ def in_words(explanation: Explanation, cell: str, *, language: str = "en", **key
             continue
         if family in STARTS:
             rate = _number(float(np.exp(one.base[0] + size)), language)
-            said.append(_START[language].format(family=_family(family, language), rate=rate))
+            said.append(_START[language].format(family=family_words(family, language), rate=rate))
             continue
         way = 2 if abs(size) < _BARELY else int(size < 0)
         said.append(
             _FACTOR[language].format(
-                family=_family(family, language),
+                family=family_words(family, language),
                 m=_number(float(np.exp(size)), language),
                 way=_WAYS[language][way],
             )
@@ -125,12 +125,16 @@ def in_words(explanation: Explanation, cell: str, *, language: str = "en", **key
     return [_spaced(sentence, language) for sentence in (*said, _CAUTION[language])]
 
 
-def _family(name: str, language: str) -> str:
+def family_words(name: str, language: str) -> str:
+    """A family of features, or several joined by " + ", in words that begin a sentence."""
     parts = [FAMILIES.get(part, (part, part))[LANGUAGES.index(language)] for part in name.split(" + ")]
-    joined = (" and " if language == "en" else " et ").join(
-        [parts[0], *(p[0].lower() + p[1:] for p in parts[1:])]
-    )
+    joined = (" and " if language == "en" else " et ").join([parts[0], *map(uncapitalised, parts[1:])])
     return joined
+
+
+def uncapitalised(words: str) -> str:
+    """Words as they stand inside a sentence."""
+    return words[:1].lower() + words[1:]
 
 
 def _number(value: float, language: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -11,6 +12,8 @@ from typing import Literal
 from tranquillite_ml.errors import UsageError
 from tranquillite_ml.governance.log import append
 from tranquillite_ml.governance.signoff import Verified
+
+_ALIAS = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Decision:
         Last day on which the approvals hold, as 2026-01-31.
     signed : bool
         Whether every approval it rests on is proven by a signature.
+    alias : str, optional
+        What the model is promoted to; None for a rejection, which is of the model whatever its alias.
     """
 
     kind: Literal["promote", "reject"]
@@ -47,6 +52,23 @@ class Decision:
     run_id: str = ""
     expires: str = ""
     signed: bool = False
+    alias: str | None = None
+
+    def require_complete(self) -> None:
+        """Refuse a decision that does not say of what it is, by whom and why.
+
+        Raises
+        ------
+        UsageError
+            Naming what is missing, or the alias if the registry could not hold it.
+        """
+        for name in ("model", "by", "reason"):
+            if not getattr(self, name).strip():
+                msg = f"a decision needs {name}, got nothing. Say it in words."
+                raise UsageError(msg)
+        if self.alias is not None and not _ALIAS.fullmatch(self.alias):
+            msg = f"an alias has letters, digits, - and _ only, such as champion, got {self.alias!r}."
+            raise UsageError(msg)
 
     def log(self, path: str | Path, at: datetime) -> str:
         """Add the decision to a log; the hash of its line.
@@ -54,14 +76,11 @@ class Decision:
         Raises
         ------
         UsageError
-            If it has no reason, or does not say who decides.
+            If it is not complete.
         GateError
             If the log is broken.
         """
-        for name in ("model", "by", "reason"):
-            if not getattr(self, name).strip():
-                msg = f"a decision needs {name}, got nothing. Say it in words."
-                raise UsageError(msg)
+        self.require_complete()
         payload = asdict(self) | {"signoffs": list(self.signoffs)}
         return append(path, payload.pop("kind"), payload, at)
 

@@ -193,10 +193,8 @@ def _check_values(reading: Reading, layer: Layer, kind: Kind) -> None:
     given = reading.table
     if kind in {"series", "operations"} and not layer.numbers:
         texts = ", ".join(repr(name) for name in layer.ignored)
-        told = f" No numbers are in {texts}." if texts else ""
-        msg = (
-            f"{reading.raw.files[0]}: a layer of kind {kind!r} needs a column of numbers; there is none.{told}"
-        )
+        told = f"; there is none. No numbers are in {texts}." if texts else "; there is none."
+        msg = f"{reading.raw.files[0]}: a layer of kind {kind!r} needs a column of numbers{told}"
         raise InputDataError(msg)
     if kind == "calendar" and not layer.numbers and "type" not in given:
         msg = f"{reading.raw.files[0]}: a calendar needs columns of true and false, or a column `type`."

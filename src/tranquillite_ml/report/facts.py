@@ -22,6 +22,7 @@ from tranquillite_ml.runfolder import SUMMARY, package_digest
 
 if TYPE_CHECKING:
     from tranquillite_ml.audit import Evidence
+    from tranquillite_ml.config import RunConfig
     from tranquillite_ml.forecasts import Forecasts
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "h3", "shapely", "pyarrow")
@@ -269,12 +270,29 @@ def _inputs(evidence: Evidence) -> list[dict[str, Any]]:
         simulated = evidence.config is not None and evidence.config.incidents.simulate is not None
         source = "simulated city" if simulated else "incidents"
         found.append({"name": source, "rows_sha256": intake["digest"], "sha256": None})
-    if evidence.config is not None and evidence.config.incidents.path is not None:
-        given = Path(evidence.config.incidents.path)
-        for path in sorted(given.parent.glob(given.name)):
-            if path.is_file():
-                found.append({"name": path.name, "rows_sha256": None, "sha256": file_sha256(path)})
+    files = {} if evidence.config is None else input_files(evidence.config)
+    found += [
+        {"name": name, "rows_sha256": None, "sha256": file_sha256(path)} for name, path in files.items()
+    ]
     return found
+
+
+def input_files(config: RunConfig) -> dict[str, Path]:
+    """Files that a run reads, as they are there now, by the names a report gives them.
+
+    Those of incidents by their own; those of a layer of context, and of the groups of places, after it.
+    """
+    given = {"": config.incidents.path}
+    given |= {f"{name}: ": layer.path for name, layer in config.context.items()}
+    if config.audit is not None and config.audit.groups is not None:
+        given["groups of places: "] = config.audit.groups.path
+    patterns = [(role, Path(path)) for role, path in given.items() if path is not None]
+    return {
+        f"{role}{path.name}": path
+        for role, pattern in patterns
+        for path in sorted(pattern.parent.glob(pattern.name))
+        if path.is_file()
+    }
 
 
 def _json(path: Path) -> dict[str, Any]:

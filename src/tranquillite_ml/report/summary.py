@@ -141,7 +141,7 @@ def summarise_report(
     }
     report["changes"] = _changes(report, more)
     report = plain(report)
-    _conclude(report)
+    report |= concluded(report)
     return seal(report, at), drawings
 
 
@@ -157,34 +157,32 @@ def check_entry(check: Check, thresholds: Thresholds) -> dict[str, Any]:
     }
 
 
-def _conclude(report: dict[str, Any]) -> None:
-    """Add what follows from the rest: sections, verdict, its sentence."""
+def concluded(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from the rest of a report: ``verdict, use, verdict_sentence, sections``."""
     of = {one["id"]: one for one in report["checks"]}
-    statuses = section_statuses(report)
-    report["verdict"], report["use"] = verdict(report)
-    statuses["S1"] = report["verdict"]
-    report["verdict_sentence"] = verdict_sentence(
-        report["use"], [_why(name, of, statuses) for name in reasons_for_verdict(report)]
-    )
-    report["sections"] = []
+    statuses: dict[str, str] = dict(section_statuses(report))
+    statuses["S1"], use = verdict(report)
+    sentence = verdict_sentence(use, [_why(name, of, statuses) for name in reasons_for_verdict(report)])
+    sections = []
     for one in SECTIONS:
         mine = [of[name] for name in one.checks if name in of]
-        answer = answer_of(one, statuses[one.id], mine, lacking(one.id, report))
+        answer = (
+            sentence if one.id == "S1" else answer_of(one, statuses[one.id], mine, lacking(one.id, report))
+        )
         entry = {
             "id": one.id,
             "status": statuses[one.id],
             "check_ids": list(one.checks),
             "public": one.public,
-        }
-        entry |= {
             "title": one.title,
             "question": one.question,
             "rule": one.rule,
             "cannot_tell": one.cannot_tell,
+            "pointers": list(one.pointers),
+            "answer": sentence if one.id == "S1" else answer,
         }
-        entry |= {"pointers": list(one.pointers)}
-        entry["answer"] = report["verdict_sentence"] if one.id == "S1" else answer
-        report["sections"].append(entry)
+        sections.append(entry)
+    return {"verdict": statuses["S1"], "use": use, "verdict_sentence": sentence, "sections": sections}
 
 
 def _why(name: str, of: Mapping[str, Any], statuses: Mapping[str, str]) -> Words:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tranquillite_ml.audit.check import WORST_FIRST, Measurement, derive_status
-from tranquillite_ml.governance.thresholds import Status, Thresholds
+from tranquillite_ml.audit.check import WORST_FIRST
+from tranquillite_ml.governance.thresholds import Status
 from tranquillite_ml.report.sections import IN_VERDICT, MUST_HOLD, SECTIONS, Section
 from tranquillite_ml.report.wording import Words, both, joined
 
@@ -14,12 +14,6 @@ COVERAGE_TOLERANCE = 0.03
 """How far the share of outcomes inside intervals may be from what they promise."""
 
 Report = Mapping[str, Any]
-
-
-def check_status(check: Mapping[str, Any], thresholds: Thresholds) -> Status:
-    """Status of a check of a report, from its measurements and the thresholds alone."""
-    found = [Measurement.from_dict(one) for one in check["measurements"]]
-    return derive_status(check["id"], found, thresholds)
 
 
 def worst(statuses: list[Status]) -> Status:

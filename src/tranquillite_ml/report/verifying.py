@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tranquillite_ml.audit.check import Check, Measurement, derive_status
 from tranquillite_ml.bundle import check_manifest
 from tranquillite_ml.config.words import shown
 from tranquillite_ml.errors import BundleError, GateError, TranquilliteError, UsageError
 from tranquillite_ml.governance import Thresholds
-from tranquillite_ml.report.facts import KEPT, file_sha256
-from tranquillite_ml.report.sections import SECTIONS
-from tranquillite_ml.report.summary import canonical, leaves, value_digests
-from tranquillite_ml.report.verdicts import check_status, section_statuses, verdict
+from tranquillite_ml.report.facts import KEPT, file_sha256, input_files
+from tranquillite_ml.report.sentences import status_of_measurement
+from tranquillite_ml.report.summary import canonical, concluded, leaves, value_digests
+from tranquillite_ml.runfolder import package_digest
 
 if TYPE_CHECKING:
     from tranquillite_ml.config import RunConfig
@@ -85,9 +86,10 @@ class Verification:
             Naming the fields that are not as they should be.
         """
         if self.problems:
-            lines = "\n".join(f"  - {one.where}: {one.told}" for one in self.problems[:_MOST_NAMED])
+            told = [f"{one.where}: {one.told}" for one in self.problems]
+            lines = "\n".join(f"  - {one}" for one in told[:_MOST_NAMED])
             msg = f"{self.path} does not hold ({len(self.problems)} problems):\n{lines}"
-            raise GateError(msg)
+            raise GateError(msg, told)
         return self
 
 
@@ -215,24 +217,33 @@ def _derived(report: Mapping[str, Any]) -> Iterator[Problem]:
         withheld = any(one["suppressed"] and one["value"] is None for one in check["measurements"])
         if withheld and report["edition"] == "public":
             continue  # the citizens' edition withholds what its status comes from; the full one has it
-        status = check_status(check, thresholds)
+        measured = tuple(Measurement.from_dict(one) for one in check["measurements"])
+        status = derive_status(check["id"], measured, thresholds)
         if status != check["status"]:
             yield Problem(f"/checks/{number}/status", _not(check["id"], check["status"], status))
-    statuses: dict[str, str] = dict(section_statuses(report))
-    statuses["S1"], use = verdict(report)
-    if [one["id"] for one in report["sections"]] != [
-        one.id for one in SECTIONS if _in_edition(report, one.public)
-    ]:
+        whole = Check(check["id"], check["title"], status, measurements=measured)
+        judged = [status_of_measurement(whole, one, thresholds) for one in measured]
+        yield from _differing(f"/checks/{number}/judged", check["judged"], judged)
+    expected = concluded(report)
+    kept = [one for one in expected["sections"] if _in_edition(report, one["public"])]
+    if [one["id"] for one in report["sections"]] != [one["id"] for one in kept]:
         yield Problem("/sections", "sections are missing, or in another order")
-    for number, one in enumerate(report["sections"]):
-        if one["status"] != statuses.get(one["id"]):
-            yield Problem(
-                f"/sections/{number}/status", _not(one["id"], one["status"], statuses.get(one["id"]))
-            )
-    if report["verdict"] != statuses["S1"]:
-        yield Problem("/verdict", _not("the verdict", report["verdict"], statuses["S1"]))
-    if report["use"] != use:
-        yield Problem("/use", _not("the verdict on use", report["use"], use))
+        return
+    same = report["run"]["package_sha256"] == package_digest()  # another version has other words
+    names = set(kept[0]) if same else {"status"}
+    for number, (one, follows) in enumerate(zip(report["sections"], kept, strict=True)):
+        held = {name: one[name] for name in names}
+        yield from _differing(f"/sections/{number}", held, {name: follows[name] for name in names})
+    for name in ("verdict", "use", "verdict_sentence"):
+        yield from _differing("", {name: report[name]}, {name: expected[name]})
+
+
+def _differing(where: str, held: Any, follows: Any) -> Iterator[Problem]:
+    """Values that are not what follows from the measurements, by their paths."""
+    says, should = dict(leaves(held, where)), dict(leaves(follows, where))
+    for path in sorted(says.keys() | should.keys()):
+        if says.get(path, _ABSENT) != should.get(path, _ABSENT):
+            yield Problem(path, _not("it", says.get(path, _ABSENT), should.get(path, _ABSENT)))
 
 
 def _in_edition(report: Mapping[str, Any], public: bool) -> bool:
@@ -277,11 +288,9 @@ def _config(folder: Path) -> RunConfig | None:
 
 
 def _inputs(report: Mapping[str, Any], config: RunConfig | None) -> Iterator[tuple[str, str]]:
-    """Files of incidents, found through the run's configuration."""
+    """Files of incidents, layers of context and groups, found through the run's configuration."""
     listed = {one["name"]: one["sha256"] for one in report["run"]["inputs"] if one["sha256"]}
-    given = None if config is None else config.incidents.path
-    pattern = Path(given) if given else None
-    found = {path.name: path for path in pattern.parent.glob(pattern.name)} if listed and pattern else {}
+    found = input_files(config) if listed and config is not None else {}
     for name, digest in listed.items():
         if name not in found:
             yield name, _ABSENT
