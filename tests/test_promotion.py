@@ -164,7 +164,9 @@ def test_any_other_failure_stops_it_until_the_reviewer_accepts_it_by_its_id(
     sign(run)
     sign(run, accepts=("C99",))
     sign(run, accepts=(name,), until="2026-03-01")  # an approval that has expired accepts nothing
-    with pytest.raises(GateError, match=rf"{name} \(.*\): FAIL, and no approval accepts it") as stopped:
+    with pytest.raises(
+        GateError, match=rf"{name} \(.*\): FAIL, and no approval that holds accepts it"
+    ) as stopped:
         promote(run)
     assert str(stopped.value).count("\n") == 1  # it is named once, and not again as its section
     sign(run, accepts=(name,))

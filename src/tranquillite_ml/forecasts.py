@@ -311,11 +311,14 @@ def read_forecasts(path: str | Path) -> Forecasts:
     if missing:
         msg = f"{path} lacks the columns {missing}; it has {list(frame.columns)}."
         raise InputDataError(msg)
-    frame = typed(frame, str(path), first_row=2 if path.suffix == ".csv" else 1)
-    return from_frame(frame, json.loads(raw) if raw else {})
+    at = (str(path), 2 if path.suffix == ".csv" else 1)
+    frame = typed(frame, at[0], first_row=at[1])
+    return from_frame(frame, json.loads(raw) if raw else {}, at)
 
 
-def from_frame(frame: pd.DataFrame, meta: Mapping[str, Any]) -> Forecasts:
+def from_frame(
+    frame: pd.DataFrame, meta: Mapping[str, Any], at: tuple[str, int] = ("the table", 1)
+) -> Forecasts:
     """Make Forecasts from the long table.
 
     Raises
@@ -325,7 +328,7 @@ def from_frame(frame: pd.DataFrame, meta: Mapping[str, Any]) -> Forecasts:
     """
     meta = dict(meta)
     outside = meta.pop("outside", None)
-    keys, numbers, area, values = arrays_of(frame)
+    keys, numbers, area, values = arrays_of(frame, at)
     keys["outside_count"] = np.nan if outside is None else np.array(outside, dtype=np.float64)
     return Forecasts(keys, numbers, area, values, meta)
 

@@ -21,6 +21,20 @@ _NUMBERS = {"horizon", "exposure_hours", "level"}
 _INSTANTS = ("cutoff", "period_start", "period_end")
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 _WHY = {"cell": "is not a cell's hexadecimal name"} | dict.fromkeys(_INSTANTS, "is not an instant")
+_BOUNDS: dict[str, tuple[float, float, str]] = {
+    "horizon": (1, np.inf, "must be 1 or more"),
+    "exposure_hours": (0, np.inf, "must be 0 or more"),
+    "level": (0, 1, "must lie between 0 and 1"),
+    "area_km2": (np.finfo(float).tiny, np.inf, "must be finite and above 0"),
+    "expected_count": (0, np.inf, "must be finite and ≥ 0"),
+    "prob_any": (0, 1, "must lie between 0 and 1"),
+    "lower": (0, np.inf, "must be 0 or more"),
+    "upper": (0, np.inf, "must be 0 or more"),
+    "dispersion": (0, np.inf, "must be 0 or more"),
+    "observed_count": (0, np.inf, "must be 0 or more, or empty where nothing is known yet"),
+}
+_NEEDED = {"horizon", "area_km2", "expected_count"}
+"""Numbers that no row may lack; others may be empty."""
 _OF_A_MAP = ("period_start", "period_end", "exposure_hours", "distribution", "level")
 
 
@@ -74,6 +88,16 @@ def typed(frame: pd.DataFrame, file: str, *, first_row: int = 1) -> pd.DataFrame
         if name in frame:
             found[name] = pd.to_numeric(frame[name], errors="coerce")
             _refuse(frame[name], found[name].isna() & frame[name].notna(), name, (file, first_row))
+            low, high, why = _BOUNDS[name]
+            wrong = (found[name] < low) | (found[name] > high) | np.isinf(found[name])
+            wrong |= found[name].isna() & (name in _NEEDED)
+            _refuse(frame[name], wrong, name, (file, first_row), why)
+    for name in (name for name in ("model", "category") if name in frame):
+        _refuse(frame[name], frame[name].isna(), name, (file, first_row), "is no name")
+    for first, second in (("lower", "upper"), ("period_start", "period_end")):
+        if first in found and second in found:
+            wrong = found[second] < found[first] if second == "upper" else found[second] <= found[first]
+            _refuse(frame[second], wrong, second, (file, first_row), f"does not come after {first}")
     cells = frame["cell"].astype(str)
     names = pd.Series(cells.unique(), dtype=str)
     wrong = names[~names.str.fullmatch("[0-9a-fA-F]{1,16}")]
@@ -81,21 +105,23 @@ def typed(frame: pd.DataFrame, file: str, *, first_row: int = 1) -> pd.DataFrame
     return frame.assign(**found)
 
 
-def _refuse(column: pd.Series[Any], wrong: pd.Series[bool], name: str, at: tuple[str, int]) -> None:
+def _refuse(
+    column: pd.Series[Any], wrong: pd.Series[bool], name: str, at: tuple[str, int], because: str | None = None
+) -> None:
     """Raise for the first value of a column that is wrong."""
     if not wrong.any():
         return
     row = int(np.flatnonzero(wrong)[0])
-    value = column.iloc[row]
-    why = _WHY.get(name, "is not a number")
-    if name in _INSTANTS and not pd.isna(pd.to_datetime(str(value), errors="coerce")):
+    value = column.iloc[row : row + 1].tolist()[0]
+    why = because or _WHY.get(name, "is not a number")
+    if because is None and name in _INSTANTS and not pd.isna(pd.to_datetime(str(value), errors="coerce")):
         why = "has no time zone: write it with its offset, such as 2024-05-01T00:00:00+02:00"
     msg = f"{at[0]}, row {at[1] + row}, column {name}: {value!r} {why}."
     raise InputDataError(msg)
 
 
 def arrays_of(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame, at: tuple[str, int] = ("the table", 1)
 ) -> tuple[pd.DataFrame, NDArray[np.uint64], Floats, dict[str, Floats]]:
     """Keys, cells in order of their number, areas and values of a long table in any order.
 
@@ -116,11 +142,7 @@ def arrays_of(
     row = groups.ngroup().to_numpy()
     column = pd.Index(names).get_indexer(frame["cell"].astype(str))
     if len(frame) != len(keys) * len(names) or len(np.unique(row * len(names) + column)) < len(frame):
-        msg = (
-            f"each map must hold each of the {len(names)} cells once: {len(frame)} rows came, "
-            f"{len(keys)} maps × {len(names)} cells are expected."
-        )
-        raise InputDataError(msg)
+        _refuse_holes(frame, row, column, at)
     values = {}
     for name in FORECAST_VALUES:
         values[name] = np.full((len(keys), len(names)), np.nan)
@@ -129,6 +151,35 @@ def arrays_of(
     area = np.empty(len(names))
     area[column] = frame["area_km2"].to_numpy(dtype=np.float64)
     return keys, numbers, area, values
+
+
+def _refuse_holes(
+    frame: pd.DataFrame, maps: NDArray[np.intp], cells: NDArray[np.intp], at: tuple[str, int]
+) -> None:
+    """Raise for the first cell that comes twice in a map, or that a map lacks."""
+    held = np.zeros((maps.max() + 1, cells.max() + 1), dtype=bool)
+    held[maps, cells] = True
+    found = pd.DataFrame({"map": maps, "cell": cells})
+    twice, scarce = np.flatnonzero(found.duplicated()), held.sum(axis=0).argmin()
+    names = frame["cell"].astype(str)
+    if len(twice):
+        row = int(twice[0])
+        first = int(np.flatnonzero((maps == maps[row]) & (cells == cells[row]))[0])
+        told = f"{names.iloc[row]} comes twice in its map, first in row {at[1] + first}"
+    else:
+        row = int(np.flatnonzero(cells == scarce)[0])
+        told = f"{names.iloc[row]} is in {held[:, scarce].sum()} of {len(held)} maps only"
+        if held[:, scarce].mean() > 0.5:
+            lacking = int(np.flatnonzero(~held[:, scarce])[0])
+            row, other = int(np.flatnonzero(maps == lacking)[0]), names.iloc[row]
+            n = int((~held[lacking]).sum())
+            told = f"the map that begins here lacks {n} of {len(held[0])} cells, such as {other}"
+    key = ", ".join(f"{name} {frame[name].iloc[row]}" for name in FORECAST_KEYS)
+    msg = (
+        f"{at[0]}, row {at[1] + row}, column cell: {told} ({key}); "
+        f"each map must hold each of the {held.shape[1]} cells once."
+    )
+    raise InputDataError(msg)
 
 
 def arrow_columns(frame: pd.DataFrame) -> dict[str, Any]:

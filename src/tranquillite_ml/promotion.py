@@ -237,7 +237,7 @@ def _failing(report: Mapping[str, Any], accepted: set[str]) -> Iterable[str]:
             named[one["id"]] = one["title"]["en"]
     for name, title in named.items():
         if name not in accepted:
-            yield f"{name} ({title}): FAIL, and no approval accepts it (signoff --accept {name})"
+            yield f"{name} ({title}): FAIL, and no approval that holds accepts it (signoff --accept {name})"
 
 
 def _blocking(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:

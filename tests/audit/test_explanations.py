@@ -26,6 +26,7 @@ from tranquillite_ml.explanation import Effort, Explanation, explain, what_if
 from tranquillite_ml.explanation.contributions import Term
 from tranquillite_ml.features import Column, FeatureBlock, FeatureSet
 from tranquillite_ml.forecasters import Count365, LightGBMForecaster, PoissonForecaster
+from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.governance import load_thresholds
 from tranquillite_ml.panel import Panel
 from tranquillite_ml.target import Target
@@ -77,6 +78,32 @@ def test_every_measure_has_the_name_of_its_limit(small_panel: Panel, trees: Ligh
     assert named(check, "product_error")[0].value < 1e-12
     assert "seeds" in check.reason["en"]
     assert "seed_tau" not in judged
+
+
+def test_explanations_of_each_category_are_looked_at(small_panel: Panel) -> None:
+    target = Target(["noise", "theft"], period=7)
+    model = PoissonForecaster(target, SMALL, calibration_days=28).fit(small_panel)
+    forecasts = Forecasts.concat([forecasts_of(small_panel, name) for name in ("noise", "theft")])
+    check = C15.run(forecasts, Evidence(panel=small_panel, model=model), LIMITS)
+    assert {one.category for one in named(check, "faithfulness_correlation")} == {"noise", "theft"}
+    assert check.method.startswith("Measured for ")
+    busiest = max(("noise", "theft"), key=lambda name: small_panel.counts(name).sum())
+    settings = LIMITS.checks["C15"].settings | {"categories": 1}
+    fewer = LIMITS.model_copy(
+        update={
+            "checks": LIMITS.checks | {"C15": LIMITS.checks["C15"].model_copy(update={"settings": settings})}
+        }
+    )
+    check = C15.run(forecasts, Evidence(panel=small_panel, model=model), fewer)
+    assert {one.category for one in named(check, "faithfulness_correlation")} == {busiest}
+    assert "Not looked at, fewer being recorded: " in check.method
+
+
+def test_a_slow_check_is_told_when_it_begins(small_panel: Panel, trees: LightGBMForecaster) -> None:
+    told: list[tuple[str, int, int]] = []
+    evidence = Evidence(panel=small_panel, model=trees, report=lambda *step: told.append(step))
+    C15.run(forecasts_of(small_panel), evidence, LIMITS)
+    assert told == [("C15: quality of explanations", 0, 1), ("C15: quality of explanations", 1, 1)]
 
 
 def test_a_changed_contribution_fails(small_panel: Panel, trees: LightGBMForecaster) -> None:

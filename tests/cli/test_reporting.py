@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,39 +55,59 @@ def test_what_is_no_run_is_refused(tranquillite: Call, tmp_path: Path) -> None:
     assert tranquillite("verify", "nothing.json").exit_code == 2
 
 
-BAD = {
-    "negative": (
-        lambda rows: rows.assign(expected_count=rows["expected_count"].where(rows.index != 2, -1.0)),
-        "≥ 0",
+SPOILT = {
+    "negative": ("expected_count", -1.0, "expected_count: -1.0 must be finite and ≥ 0"),
+    "not a number": ("expected_count", None, "expected_count: nan must be finite and ≥ 0"),
+    "endless": ("expected_count", math.inf, "expected_count: inf must be finite and ≥ 0"),
+    "a word": ("expected_count", "many", "expected_count: 'many' is not a number"),
+    "no probability": ("prob_any", 1.5, "prob_any: 1.5 must lie between 0 and 1"),
+    "ends before": (
+        "period_end",
+        "2025-03-01T00:00:00+01:00",
+        "period_end: '2025-03-01T00:00:00+01:00' does",
     ),
-    "not a number": (
-        lambda rows: rows.assign(expected_count=rows["expected_count"].where(rows.index != 2)),
-        "≥ 0",
-    ),
-    "twice": (lambda rows: pd.concat([rows, rows.iloc[[2]]]), "each map must hold each"),
-    "missing": (lambda rows: rows.drop(index=2), "each map must hold each"),
-    "unknown cell": (
-        lambda rows: rows.assign(cell=rows["cell"].where(rows.index != 2, "not-a-cell")),
-        "cell",
-    ),
-    "no cell of H3": (
-        lambda rows: rows.assign(cell=rows["cell"].where(rows.index != 2, "ffffffffffffffff")),
-        "cell",
-    ),
+    "crossed": ("lower", 99.0, "upper: "),
+    "no area": ("area_km2", 0.0, "area_km2: 0.0 must be finite and above 0"),
+    "no category": ("category", None, "category: nan is no name"),
+    "no horizon": ("horizon", 0, "horizon: 0 must be 1 or more"),
+    "unknown cell": ("cell", "not-a-cell", "cell: 'not-a-cell' is not a cell's hexadecimal name"),
+    "no cell": ("cell", None, "cell: nan is not a cell's hexadecimal name"),
+    "elsewhere": ("cell", "8928308280fffff", "cell: 8928308280fffff is in 1 of 4 maps only"),
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_another_system_s_forecasts_that_cannot_be_right_are_refused(
+@pytest.mark.parametrize("name", SPOILT)
+def test_one_value_of_another_system_that_cannot_be_right_is_named(
     name: str, tranquillite: Call, tmp_path: Path
 ) -> None:
-    rows = build(rings=1, horizons=2, categories=("noise",)).to_frame()
-    spoil, told = BAD[name]
-    spoil(rows.reset_index(drop=True).astype({"cell": str})).to_csv(tmp_path / "theirs.csv", index=False)
+    rows = theirs()
+    column, value, told = SPOILT[name]
+    rows[column] = rows[column].astype(object).where(rows.index != 2, value)
+    rows.to_csv(tmp_path / "theirs.csv", index=False)
     found = tranquillite("report", "theirs.csv", "--quiet")
     assert found.exit_code == 3, (found.stdout, found.stderr)
-    assert told in found.stderr
+    assert f"theirs.csv, row 4, column {told}" in found.stderr
     assert not list(tmp_path.glob("theirs-report/*.json"))
+
+
+def theirs() -> pd.DataFrame:
+    rows = build(rings=1, horizons=4, categories=("noise",)).to_frame().reset_index(drop=True)
+    return rows.astype({"cell": str, "period_end": str})
+
+
+def test_a_cell_that_comes_twice_or_is_missing_is_named(tranquillite: Call, tmp_path: Path) -> None:
+    rows = theirs()
+    cell = rows["cell"][2]
+    pd.concat([rows, rows.iloc[[2]]]).to_csv(tmp_path / "theirs.csv", index=False)
+    twice = tranquillite("report", "theirs.csv", "--quiet")
+    assert twice.exit_code == 3
+    assert f"row 30, column cell: {cell} comes twice in its map, first in row 4 (model light" in twice.stderr
+    rows.drop(index=2).to_csv(tmp_path / "theirs.csv", index=False)
+    missing = tranquillite("report", "theirs.csv", "--quiet")
+    assert missing.exit_code == 3
+    assert (
+        f"row 2, column cell: the map that begins here lacks 1 of 7 cells, such as {cell}" in missing.stderr
+    )
 
 
 def test_hostile_names_of_another_system_leave_the_page_as_it_is(tranquillite: Call, tmp_path: Path) -> None:

@@ -108,3 +108,15 @@ def test_weighted_totals_are_those_of_every_row(
     wanted = [view.outcome().sum(), view.outcome().size]
     error = totals.std(axis=0, ddof=1) / np.sqrt(len(totals))
     assert (np.abs(totals.mean(axis=0) - wanted) <= 4 * error + 1e-2).all()
+
+
+def test_room_is_counted_for_the_zeros_that_are_kept(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "WHOLE", 1000)
+    monkeypatch.setattr(sampling, "LEAST_CUTOFFS", 20)
+    monkeypatch.setattr(sampling, "LEAST_SOME", 1)
+    monkeypatch.setattr(sampling, "ZEROS_EACH", 0.5)
+    every = drawn(view, zeros=0.9)
+    # All that the cap leaves fits: no cutoff is left out for zeros that are not kept anyway.
+    assert len(drawn(view, zeros=0.9, max_rows=len(every.outcome) + 100).outcome) == len(every.outcome)
+    half = drawn(view, zeros=0.9, max_rows=len(every.outcome) // 2)
+    assert len(half.outcome) == pytest.approx(len(every.outcome) / 2, rel=0.15)

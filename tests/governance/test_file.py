@@ -22,6 +22,7 @@ waivers:
 """
 FULL = (
     """\
+alternatives: lighting of the underpass, and doing nothing
 purpose: prevention
 owner: City
 contact: city@example.org
@@ -58,7 +59,7 @@ def test_a_full_file_is_read_and_lacks_nothing(load):
 
 def test_the_template_is_a_file_in_which_everything_is_missing(load):
     found = load(template())
-    assert len(found.missing()) == 10
+    assert len(found.missing()) == 11
     assert found.waivers == ()
     assert load("owner: ' '\ndirty_data: []").missing() == [
         words for words in found.missing() if "dirty_data" not in words

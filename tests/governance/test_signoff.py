@@ -130,7 +130,7 @@ def test_a_signature_of_another_identity_key_or_none_does_not_count(signed, tmp_
 @needs_ssh
 def test_verifying_needs_the_signers_and_the_program(signed, tmp_path, monkeypatch):
     path, signers = signed
-    with pytest.raises(UsageError, match="got None"):
+    with pytest.raises(UsageError, match="--allowed-signers FILE"):
         verify_signoff(read_signoff(path), REPORT, on=DAY)
     with pytest.raises(UsageError, match="is none"):
         verify_signoff(read_signoff(path), REPORT, on=DAY, allowed_signers=tmp_path / "no")

@@ -98,7 +98,7 @@ def test_the_verdict_names_its_most_important_reasons_in_words(audited: tuple[Fo
         "below: 1."
     )
     assert (
-        "pas démontré qu'elle soit meilleure que de simples comptages, ou que le hasard (S7: C06)"
+        "pas démontré qu'elle soit meilleure que de simples comptages, ou que le hasard (S7\u202f: C06)"
         in said["fr"]
     )
     only = report_of(some_checks(C17="FAIL"), audited[0], evidence=Evidence(governance=FILLED))

@@ -88,11 +88,14 @@ class Definition:
         Names of evidence, see `Evidence.has`.
     measure : callable
         ``measure(forecasts, evidence, thresholds)`` gives a `Finding`.
+    slow : bool, default False
+        Whether it may take more than a few seconds without a word of its own: then it is told when it begins.
     """
 
     id: str
     needs: tuple[str, ...]
     measure: Callable[[Forecasts, Evidence, Thresholds], Finding]
+    slow: bool = False
 
     def run(self, forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Check:
         """Measure, or say what is missing."""
@@ -105,7 +108,10 @@ class Definition:
                 for language in ("en", "fr")
             }
             return Check(self.id, title, "NOT_ASSESSABLE", self.needs, missing, reason=reason)
+        tell = evidence.report if self.slow and evidence.report is not None else _silent
+        tell(f"{self.id}: {title}", 0, 1)
         found = self.measure(forecasts, evidence, thresholds)
+        tell(f"{self.id}: {title}", 1, 1)
         return Check(
             id=self.id,
             title=title,
@@ -116,3 +122,7 @@ class Definition:
             reason=dict(found.reason),
             tables=dict(found.tables),
         )
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Say nothing."""

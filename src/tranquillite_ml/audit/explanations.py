@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from tranquillite_ml.audit.check import Measurement
 from tranquillite_ml.audit.decomposition import decomposition
@@ -64,39 +65,66 @@ _WIDE = 2.3263478740408408  # standard normal quantile at 99 %: infidelity and c
 def quality_of_explanations(forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds) -> Finding:
     """Measure whether explanations say what the model does, and would say it again (C15).
 
-    Everything that needs no other model is measured; in a deep audit the model is trained again with other
-    seeds, at earlier months, and on outcomes dealt out anew. What was not tried is named and not judged.
+    Everything that needs no other model is measured, in each category; by default only in those with the most
+    recorded incidents. In a deep audit the model is trained again with other seeds, at earlier months, and on
+    outcomes dealt out anew. What was not tried is named and not judged.
     """
-    del forecasts
     if evidence.model is None or evidence.panel is None:  # pragma: no cover - the definition asks for both
         return Finding([])
     found = [] if evidence.explanation is None else [_product(evidence.explanation)]
+    taken, left = _categories(forecasts, evidence, thresholds)
+    given = _models(evidence, thresholds)
+    tables = []
     try:
-        table = explanation_quality(
-            evidence.model,
-            evidence.panel,
-            effort=_effort(evidence, thresholds),
-            seed=evidence.seed,
-            **_models(evidence, thresholds),
-        )
+        for name in taken:
+            given |= {"category": name, "effort": _effort(evidence, thresholds), "seed": evidence.seed}
+            tables.append(explanation_quality(evidence.model, evidence.panel, **given))
+            given.pop("planted", None)  # about the kind of model, whatever the category
     except TranquilliteError as error:
         french = "le modèle n'a pas pu être expliqué ; l'erreur est citée dans la version anglaise"
         return Finding(found, reason={"en": str(error), "fr": french})
-    found += [one for row in table[table["n"] > 0].itertuples() for one in _measurements(row)]
-    untried = [str(name) for name in table.loc[table["n"] == 0, "metric"]]
+    for name, table in zip(taken, tables, strict=True):
+        found += [one for row in table[table["n"] > 0].itertuples() for one in _measurements(row, name)]
+    parts = [table.assign(category=name) for name, table in zip(taken, tables, strict=True)]
+    whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return Finding(found, _method(taken, left, evidence), _not_tried(tables), {"measures": whole})
+
+
+def _categories(
+    forecasts: Forecasts, evidence: Evidence, thresholds: Thresholds
+) -> tuple[list[str], list[str]]:
+    """Categories that are looked at, those with the most recorded incidents first, and those left out."""
+    model, panel = evidence.model, evidence.panel
+    if model is None or panel is None:  # pragma: no cover - asked for by the caller
+        return [], []
+    names = [name for name in forecasts.categories if name in model.target.categories]
+    names.sort(key=lambda name: -int(panel.counts(name).sum()))
+    most = len(names) if evidence.deep else int(thresholds.setting("C15", "categories"))
+    return names[:most], names[most:]
+
+
+def _not_tried(tables: list[pd.DataFrame]) -> dict[str, str]:
+    """Which measures need the model to be trained again, and were left out."""
+    untried = {str(name) for table in tables[:1] for name in table.loc[table["n"] == 0, "metric"]}
     apart = [name for name in NEEDS_REFITS if name in untried]
-    reason = {"en": "", "fr": ""}
-    if apart:
-        reason = {
-            "en": f"not tried here, because they need the model to be trained again: {', '.join(apart)}",
-            "fr": "non essayés ici, faute de réentraîner le modèle : "
-            + ", ".join(NEEDS_REFITS[name] for name in apart),
-        }
-    method = (
-        "Infidelity and continuity are ratios to a control; their p-value is read from the interval as if "
-        f"the logarithm were normal. Seed {evidence.seed}."
+    if not apart:
+        return {"en": "", "fr": ""}
+    return {
+        "en": f"not tried here, because they need the model to be trained again: {', '.join(apart)}",
+        "fr": "non essayés ici, faute de réentraîner le modèle : "
+        + ", ".join(NEEDS_REFITS[name] for name in apart),
+    }
+
+
+def _method(taken: list[str], left: list[str], evidence: Evidence) -> str:
+    """How it was measured, and where."""
+    nothing = "No category of the model is among the forecasts."
+    where = f"Measured for {', '.join(taken)}." if taken else nothing
+    rest = f" Not looked at, fewer being recorded: {', '.join(left)}." if left else ""
+    return (
+        f"{where}{rest} Infidelity and continuity are ratios to a control; their p-value is read from the "
+        f"interval as if the logarithm were normal. Seed {evidence.seed}."
     )
-    return Finding(found, method, reason, {"measures": table})
 
 
 def _effort(evidence: Evidence, thresholds: Thresholds) -> Effort:
@@ -142,12 +170,14 @@ def _product(explanation: Explanation) -> Measurement:
     return Measurement("product_error", value, "relative", n=len(explanation), unit_of_n="place-periods")
 
 
-def _measurements(row: Any) -> Iterator[Measurement]:
+def _measurements(row: Any, category: str) -> Iterator[Measurement]:
     """One row of the table of measures as the thresholds name it."""
     unit = _RESTS_ON.get(str(row.metric).split(":", maxsplit=1)[0], "place-periods")
     shared: dict[str, Any] = {"n": int(row.n), "unit_of_n": unit, "subject": str(row.metric)}
     ends = float(row.lower), float(row.upper)
-    if str(row.metric).startswith("planted effect: "):
+    planted = str(row.metric).startswith("planted effect: ")
+    shared |= {} if planted else {"category": category}
+    if planted:
         yield Measurement("known_factor_error", abs(float(row.value) - 1), "relative", **shared)
     elif str(row.metric).startswith(("deletion", "insertion")):
         yield Measurement("deletion_gain", float(row.value), _UNITS["deletion_gain"], *ends, **shared)
@@ -177,7 +207,7 @@ def p_below_one(value: float, lower: float, upper: float) -> float:
 
 
 DEFINITIONS = (
-    Definition("C15", ("model", "panel"), quality_of_explanations),
-    Definition("C16", ("groups", "panel", "model"), removal),
-    Definition("C24", ("explanation", "groups"), decomposition),
+    Definition("C15", ("model", "panel"), quality_of_explanations, slow=True),
+    Definition("C16", ("groups", "panel", "model"), removal, slow=True),
+    Definition("C24", ("explanation", "groups"), decomposition, slow=True),
 )

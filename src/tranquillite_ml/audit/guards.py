@@ -263,6 +263,6 @@ def finer_than(forecasts: Forecasts, resolution: int) -> NDArray[np.bool_]:
 
 DEFINITIONS = (
     Definition("C11", ("panel",), enforcement_records),
-    Definition("C17", ("groups", "panel", "model"), proxies),
+    Definition("C17", ("groups", "panel", "model"), proxies, slow=True),
     Definition("C18", (), no_persons),
 )

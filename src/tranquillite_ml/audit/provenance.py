@@ -302,5 +302,5 @@ PLACES: dict[str, Callable[[Path], bool | None]] = {
 DEFINITIONS = (
     Definition("C20", ("run",), provenance),
     Definition("C23", ("run",), limits_of_use),
-    Definition("C27", ("model", "panel"), leakage),
+    Definition("C27", ("model", "panel"), leakage, slow=True),
 )

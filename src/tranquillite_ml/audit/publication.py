@@ -278,4 +278,4 @@ def _published_alone(
     return alone
 
 
-DEFINITIONS = (Definition("C19", ("panel", "published"), suppression),)
+DEFINITIONS = (Definition("C19", ("panel", "published"), suppression, slow=True),)

@@ -289,4 +289,4 @@ def _summed(number: NDArray[np.int64], values: Floats, n: int) -> Floats:
     return np.bincount(number, values, n).astype(np.float64)
 
 
-DEFINITIONS = (Definition("C14", ("panel",), stability),)
+DEFINITIONS = (Definition("C14", ("panel",), stability, slow=True),)

@@ -201,6 +201,8 @@ def verify(
 def _verified(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{clean(found['path'])}: {'it holds' if found['sound'] else 'it does not hold'}."
     yield f"  {found['statuses']} statuses derived again, {found['values']:,} values compared"
+    if not found["texts"]:
+        yield "  written by another version of the software: texts were not derived again, only statuses"
     yield f"  {len(found['files'])} files compared" + (
         f": {', '.join(map(clean, found['files']))}" if found["files"] else ""
     )

@@ -12,6 +12,7 @@ from tranquillite_ml.explanation.factors import LEVEL, Explanation
 LANGUAGES = ("en", "fr")
 _BARELY = 0.05
 _NARROW = "\u202f"
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _FORECAST = {
     "en": "For area {cell}, {when}: about {rate} reported incidents expected ({low}–{high} in {share} of 10 "
@@ -139,6 +140,9 @@ def uncapitalised(words: str) -> str:
 
 def _number(value: float, language: str) -> str:
     text = f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+    if "e-" in text:
+        digits, power = text.split("e-")
+        text = f"{digits} × 10⁻{str(int(power)).translate(_RAISED)}"
     return text.replace(".", ",") if language == "fr" else text
 
 

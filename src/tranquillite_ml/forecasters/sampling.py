@@ -88,9 +88,10 @@ def draw_sample(
         zeros, share, thin = 1.0, 1.0, 1.0
     else:
         some = sum(int(np.count_nonzero(part.outcome())) for part in _chunks(view))
+        if zeros < 1:
+            zeros = min(zeros, ZEROS_EACH * max(some, LEAST_SOME) / max(n_rows - some, 1))
         room = max_rows / (some + zeros * (n_rows - some))
         view, share, thin = _fewer_cutoffs(view, room, rng)
-        zeros = min(zeros, ZEROS_EACH * max(some, LEAST_SOME) / max(n_rows - some, 1)) if zeros < 1 else zeros
     views = _chunks(view)
     drawn = [_draw(part, start(part), zeros, rng) for part in views]
     names = features.names(view.target, view.bins)

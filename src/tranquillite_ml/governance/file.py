@@ -92,10 +92,11 @@ class Governance(Section):
     --------
     >>> governance = Governance(owner="City of Example")
     >>> governance.missing()[:2]
-    ['the purpose (purpose)', 'a contact for questions and objections (contact)']
+    ['the purpose (purpose)', 'what else was weighed (alternatives)']
     """
 
     purpose: Answer = None
+    alternatives: Answer = None
     owner: Answer = None
     contact: Answer = None
     legal_status: LegalStatus = LegalStatus()
@@ -121,6 +122,7 @@ class Governance(Section):
     def _answers(self) -> Iterator[tuple[str, str, object]]:
         legal, impact = self.legal_status, self.impact_assessment
         yield "purpose", "the purpose", self.purpose
+        yield "alternatives", "what else was weighed", self.alternatives
         yield "owner", "the body that decides on the use", self.owner
         yield "contact", "a contact for questions and objections", self.contact
         yield "legal_status.text", "what counsel says of the legal status", legal.text
@@ -166,7 +168,7 @@ def load_governance(path: str | Path, *, on: date | None = None) -> Governance:
     ...     _ = path.write_text(template(), encoding="utf-8")
     ...     governance = load_governance(path)
     >>> len(governance.missing()), governance.waivers
-    (10, ())
+    (11, ())
     """
     source = read_yaml(Path(path), str(path))
     try:

@@ -239,16 +239,22 @@ def _signed(record: SignOff, on: date, allowed_signers: str | Path | None) -> tu
     if record.signature is None and record.identity is None:
         return "unsigned", "named, but not signed: only the record itself says who decided"
     if record.signature is None or record.identity is None:
-        lacks = "signature" if record.signature is None else "identity"
-        return "bad_signature", f"it has no {lacks}, and one is of no use without the other"
+        if record.signature is None:
+            return "bad_signature", f"it is to be signed by {record.identity}, and is not signed yet"
+        return "bad_signature", "it is signed, but names no identity whose signature it could be"
     if allowed_signers is None:
         msg = (
-            "allowed_signers must name OpenSSH's allowed-signers file to verify a signed sign-off, got None."
+            f"a sign-off is signed by {record.identity}, and there is no file to verify that with: give "
+            "OpenSSH's allowed-signers file (--allowed-signers FILE; in Python allowed_signers=)."
         )
         raise UsageError(msg)
     if _verifies(record.to_bytes(), record.signature, record.identity, Path(allowed_signers), on):
         return "valid", f"signed by {record.identity}"
-    return "bad_signature", f"the signature is not that of {record.identity} over this record"
+    told = "another key, one that is not allowed then, or a text that has changed since"
+    return (
+        "bad_signature",
+        f"on {on} the signature is not that of {record.identity} over this record ({told})",
+    )
 
 
 def _verifies(content: bytes, signature: str, identity: str, allowed_signers: Path, on: date) -> bool:

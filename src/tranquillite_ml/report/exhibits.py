@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Exhibit = dict[str, Any]
 MAX_ROWS = 30
 MAX_CATEGORIES = 3
-_POINTS = 9  # points of a curve, so that its table can be read
 _ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 1.25, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
@@ -260,60 +259,6 @@ def reliability(table: pd.DataFrame, model: str) -> list[Exhibit]:
             )
         )
     return found
-
-
-def loops(check: Check) -> list[Exhibit]:
-    """Curves of a feedback simulation, of the group that it amplifies most, one line an arm."""
-    needed = {"arm", "discovery", "group", "week", "amplification"}
-    table = next((one for one in check.tables.values() if needed <= set(one.columns)), None)
-    if table is None or len(table) == 0:
-        return []
-    strongest = table[table["discovery"].isin([0.0, table["discovery"].max()])]
-    if "category" in strongest:
-        strongest = strongest[strongest["category"] == strongest["category"].iloc[0]]
-    last = strongest[strongest["week"] == strongest["week"].max()]
-    group = last.loc[last["amplification"].fillna(-1).idxmax(), "group"]
-    weeks = np.linspace(strongest["week"].min(), strongest["week"].max(), _POINTS).round()
-    mine = strongest[(strongest["group"] == group) & np.isfinite(strongest["amplification"])]
-    mine = mine[mine["week"].isin(weeks)]
-    rows = [
-        {
-            "series": about(row.arm),
-            "x": row.week,
-            "y": row.amplification,
-            "lower": row.lower,
-            "upper": row.upper,
-        }
-        for row in mine.itertuples()
-    ]
-    title = both(
-        f"Amplification over the weeks of the simulation: {group}",
-        f"Amplification au fil des semaines simulées : {group}",
-    )
-    columns = [
-        column("series", both("What becomes of finds", "Sort des découvertes")),
-        column("x", both("Week", "Semaine"), "count"),
-        column("y", named("amplification", MEASURES), "ratio"),
-        column("lower", both("from", "de"), "ratio"),
-        column("upper", both("to", "à"), "ratio"),
-    ]
-    heights = [row[key] for row in rows for key in ("y",) if np.isfinite(row[key])]
-    spans = ticks([0.0, *(float(row["x"]) for row in rows)])
-    return [
-        exhibit(
-            "loop",
-            "S10",
-            "lines",
-            title,
-            columns=columns,
-            rows=rows,
-            ticks=ticks([*heights, 1.0]),
-            x_ticks=spans,
-            reference=1.0,
-            series="series",
-            note=TEXTS["hypothetical"],
-        )
-    ]
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +9,11 @@ import numpy as np
 from tranquillite_ml.explanation import in_words
 from tranquillite_ml.explanation.words import FAMILIES
 from tranquillite_ml.report.exhibits import Exhibit, column, exhibit, ticks
+from tranquillite_ml.report.terms import about
 from tranquillite_ml.report.wording import Words, both, shown
 
 if TYPE_CHECKING:
+    from tranquillite_ml.audit.groups import Groups
     from tranquillite_ml.explanation import Explanation
 
 N_SHEETS = 6
@@ -116,19 +117,23 @@ def families(explanation: Explanation) -> list[Exhibit]:
     ]
 
 
-def regions(explanation: Explanation, region_of: Mapping[str, str], name: Words) -> list[Exhibit]:
-    """Mean factor of each family by region, as a table."""
+def regions(explanation: Explanation, groups: Groups) -> list[Exhibit]:
+    """Mean factor of each family by group in which most of a cell's residents are, as a table."""
+    most = groups.share.argmax(axis=1)
+    region_of = {
+        format(int(cell), "x"): groups.buckets[k] for cell, k in zip(groups.cells, most, strict=True)
+    }
     table = explanation.regional(region_of)
     if len(table) == 0:
         return []
     listed = list(dict.fromkeys(table["family"]))
-    columns = [column("region", name)]
+    columns = [column("region", both("Group of places", "Groupe de lieux"))]
     columns += [column(f"f{k}", both(*family_words(family)), "ratio") for k, family in enumerate(listed)]
     columns.append(column("n", both("Place-periods", "Lieux-périodes"), "count"))
     rows = []
     for region, part in table.groupby("region", sort=True):
         factors = {f"f{listed.index(row.family)}": row.factor for row in part.itertuples()}
-        rows.append({"region": str(region), "n": int(part["n"].iloc[0])} | factors)
+        rows.append({"region": about(str(region)), "n": int(part["n"].iloc[0])} | factors)
     title = both(
         "Mean factor of each family by group of places", "Facteur moyen de chaque famille par groupe de lieux"
     )

@@ -16,8 +16,8 @@ import pandas as pd
 
 from tranquillite_ml.errors import TranquilliteError
 from tranquillite_ml.governance import Governance
-from tranquillite_ml.report.terms import ORIGINS, named
-from tranquillite_ml.report.wording import AI_ACT_CLASS, HARMS, OUT_OF_SCOPE, Words, both
+from tranquillite_ml.report.terms import ORIGINS, PHRASES, about, named
+from tranquillite_ml.report.wording import AI_ACT_CLASS, HARMS, OUT_OF_SCOPE, Words, both, french
 from tranquillite_ml.runfolder import SUMMARY, package_digest
 
 if TYPE_CHECKING:
@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from tranquillite_ml.config import RunConfig
     from tranquillite_ml.forecasts import Forecasts
 
+_GROUPS = "groups of places"
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "h3", "shapely", "pyarrow")
 _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("purpose", "Purpose", "Finalité"),
+    (
+        "alternatives",
+        "What else was weighed, such as lighting, mediation or doing nothing",
+        "Ce qui a été pesé d'autre : éclairage, médiation, ne rien faire",
+    ),
     ("owner", "Body that decides on the use", "Organisme qui décide de l'usage"),
     ("contact", "Contact for questions and objections", "Contact pour questions et objections"),
     ("legal_status.text", "Legal regime", "Régime juridique"),
@@ -192,7 +198,10 @@ def data_of(evidence: Evidence) -> dict[str, Any] | None:
     steps = [
         {"key": key, "label": both(en, fr), "n": intake.get(key)} for key, en, fr in _STEPS if key in intake
     ]
-    set_aside = [{"reason": str(name), "n": int(n)} for name, n in intake.get("quarantine", {}).items()]
+    set_aside = [
+        {"reason": str(name), "told": about(str(name)), "n": int(n)}
+        for name, n in intake.get("quarantine", {}).items()
+    ]
     return {
         "steps": steps,
         "set_aside": set_aside,
@@ -209,7 +218,6 @@ def run_of(forecasts: Forecasts, evidence: Evidence) -> dict[str, Any]:
     folder, config = evidence.run, evidence.config
     summary = {} if folder is None else _json(folder / SUMMARY)
     files = {} if folder is None else hashes(folder)
-    cutoffs = pd.Series(forecasts.keys["cutoff"]).dropna()
     return {
         "run_id": None if folder is None else folder.name,
         "mlflow_run_id": summary.get("mlflow_run_id"),
@@ -228,11 +236,17 @@ def run_of(forecasts: Forecasts, evidence: Evidence) -> dict[str, Any]:
         "model_sha256": files.get("model/manifest.json"),
         "forecast_sha256": files.get("forecasts.parquet"),
         "files": files,
-        "windows": {
-            "cutoffs": int(cutoffs.nunique()),
-            "first_cutoff": str(cutoffs.min()) if len(cutoffs) else None,
-            "last_cutoff": str(cutoffs.max()) if len(cutoffs) else None,
-        },
+        "windows": windows_of(forecasts),
+    }
+
+
+def windows_of(forecasts: Forecasts) -> dict[str, Any]:
+    """Cutoffs of a backtest: how many, the first and the last."""
+    cutoffs = pd.Series(forecasts.keys["cutoff"]).dropna()
+    return {
+        "cutoffs": int(cutoffs.nunique()),
+        "first_cutoff": str(cutoffs.min()) if len(cutoffs) else None,
+        "last_cutoff": str(cutoffs.max()) if len(cutoffs) else None,
     }
 
 
@@ -264,17 +278,31 @@ def file_sha256(path: Path) -> str:
 
 
 def _inputs(evidence: Evidence) -> list[dict[str, Any]]:
-    intake = {} if evidence.run is None else _json(evidence.run / "intake.json")
-    found = []
-    if intake.get("digest"):
-        simulated = evidence.config is not None and evidence.config.incidents.simulate is not None
-        source = "simulated city" if simulated else "incidents"
-        found.append({"name": source, "rows_sha256": intake["digest"], "sha256": None})
     files = {} if evidence.config is None else input_files(evidence.config)
-    found += [
-        {"name": name, "rows_sha256": None, "sha256": file_sha256(path)} for name, path in files.items()
+    return rows_of(evidence) + [
+        {"name": name, "told": _told(name), "rows_sha256": None, "sha256": file_sha256(path)}
+        for name, path in files.items()
     ]
-    return found
+
+
+def _told(name: str) -> Words:
+    """Name of an input in both languages: names of files and layers as they are."""
+    role, mark, file = name.partition(": ")
+    words = PHRASES[role] if role in {"incidents", "simulated city", _GROUPS} else both(role, role)
+    return {
+        language: f"{text}{french(' : ') if language == 'fr' and mark else mark}{file}"
+        for language, text in words.items()
+    }
+
+
+def rows_of(evidence: Evidence) -> list[dict[str, Any]]:
+    """Digest of the rows that a run read, whichever files they came from."""
+    intake = {} if evidence.run is None else _json(evidence.run / "intake.json")
+    if not intake.get("digest"):
+        return []
+    simulated = evidence.config is not None and evidence.config.incidents.simulate is not None
+    source = "simulated city" if simulated else "incidents"
+    return [{"name": source, "told": _told(source), "rows_sha256": intake["digest"], "sha256": None}]
 
 
 def input_files(config: RunConfig) -> dict[str, Path]:
@@ -285,7 +313,7 @@ def input_files(config: RunConfig) -> dict[str, Path]:
     given = {"": config.incidents.path}
     given |= {f"{name}: ": layer.path for name, layer in config.context.items()}
     if config.audit is not None and config.audit.groups is not None:
-        given["groups of places: "] = config.audit.groups.path
+        given[f"{_GROUPS}: "] = config.audit.groups.path
     patterns = [(role, Path(path)) for role, path in given.items() if path is not None]
     return {
         f"{role}{path.name}": path

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tranquillite_ml.report.mapped import Drawing
 
 STRIP_WIDTH, STRIP_HEIGHT, EDGE = 260, 22, 16
-CHART = 640, 340, 70, 50
+CHART = 640, 340, 84, 50
 """Width and height of a chart, and the room left of and below it."""
+_RIGHT = 28  # half of the last number of the scale
 LINE_COLOURS = ("#0072B2", "#B54A00", "#00704F", "#8A4A74", "#7A5A00", "#2B6C99", "#333333")
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 SHADES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")
@@ -138,7 +139,7 @@ def _bar(row: Mapping[str, Any], at: Scale) -> list[Markup]:
 def lines(figure: Mapping[str, Any], path: str, language: str) -> Markup:
     """Curves with their bands, points and scales."""
     width, height, left, bottom = CHART
-    x = scale(figure["x_ticks"], "linear", left, width - 15)
+    x = scale(figure["x_ticks"], "linear", left, width - _RIGHT)
     y = scale(figure["ticks"], "linear", height - bottom, 12)
     parts = [*_axes(figure, path, language, x, y)]
     if figure.get("diagonal"):
@@ -146,7 +147,7 @@ def lines(figure: Mapping[str, Any], path: str, language: str) -> Markup:
         parts.append(tag("line", x1=x(0), y1=y(0), x2=x(end), y2=y(end), class_="reference"))
     if figure.get("reference") is not None:
         level = y(figure["reference"])
-        parts.append(tag("line", x1=left, x2=width - 15, y1=level, y2=level, class_="reference"))
+        parts.append(tag("line", x1=left, x2=width - _RIGHT, y1=level, y2=level, class_="reference"))
     key = figure.get("series")
     names = list(dict.fromkeys(row[key]["en"] for row in figure["rows"])) if key else [None]
     for number, name in enumerate(names):
@@ -168,7 +169,7 @@ def _axes(figure: Mapping[str, Any], path: str, language: str, x: Scale, y: Scal
     parts = []
     for k, value in enumerate(figure["ticks"]):
         kind = kinds["y"]["as"]
-        parts.append(tag("line", x1=left, x2=width - 15, y1=y(value), y2=y(value), class_="gridline"))
+        parts.append(tag("line", x1=left, x2=width - _RIGHT, y1=y(value), y2=y(value), class_="gridline"))
         parts.append(
             tag(
                 "text",
@@ -196,13 +197,18 @@ def _axes(figure: Mapping[str, Any], path: str, language: str, x: Scale, y: Scal
             )
         )
     parts.append(
-        tag("line", x1=left, x2=width - 15, y1=height - bottom, y2=height - bottom, class_="axisline")
+        tag("line", x1=left, x2=width - _RIGHT, y1=height - bottom, y2=height - bottom, class_="axisline")
     )
     middle = (height - bottom + 12) / 2
     labels = {key: kinds[key]["label"][language] for key in ("x", "y")}
     parts.append(
         tag(
-            "text", labels["x"], x=(left + width - 15) / 2, y=height - 10, text_anchor="middle", class_="axis"
+            "text",
+            labels["x"],
+            x=(left + width - _RIGHT) / 2,
+            y=height - 10,
+            text_anchor="middle",
+            class_="axis",
         )
     )
     parts.append(

@@ -74,6 +74,7 @@ def public_edition(
         for one in found["figures"]
         if one["section"] in kept and one["kind"] == "intervals"
     ]
+    found["worth"] = [one for one in found["worth"] if (one["n_incidents"] or few) >= few]
     found["explanations"]["sheets"] = []
     maps: list[Exhibit] = []
     drawings: dict[str, Drawing] = {}

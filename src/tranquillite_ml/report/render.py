@@ -118,6 +118,10 @@ class Page:
             else escape(text)
         )
 
+    def label(self, key: str) -> str:
+        """A label for an attribute."""
+        return TEXTS[key][self.language]
+
     def notice(self) -> Markup:
         """What every output must say; in this language where we wrote it, else as it is."""
         said = as_said(self.report["system"]["notice"])

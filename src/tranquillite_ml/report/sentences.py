@@ -59,7 +59,7 @@ def rule_of(check: str, thresholds: Thresholds, measurements: Sequence[Measureme
                 measure=_capital(named(name, MEASURES)),
                 limits=_limit_words(limit, units.get(name, "limit")),
             )
-            for name, limit in limits.items()
+            for name, limit in sorted(limits.items())
         ]
     )
 
@@ -180,7 +180,7 @@ def answer_of(
         What a rule of the section itself found wanting.
     """
     worst = next((one for one in checks if one["status"] == status), None)
-    n, blind = len(checks), sum(one["status"] == "NOT_ASSESSABLE" for one in checks)
+    n, blind = len(checks), [one["id"] for one in checks if one["status"] == "NOT_ASSESSABLE"]
     if status == "NOT_ASSESSABLE":
         said = [
             fill(NOT_ASSESSABLE, missing=lacks or SENTENCES["nothing"]) if worst is None else worst["reason"]
@@ -197,7 +197,9 @@ def answer_of(
         if worst is not None:
             said.append(_told(worst))
     if n > 1 and blind:
-        said.append(fill(SENTENCES["blind"], k=str(blind), n=str(n)))
+        said.append(fill(SENTENCES["blind"], k=str(len(blind)), n=str(n), which=", ".join(blind)))
+        if status == "NOT_ASSESSABLE" and len(blind) < n:
+            said.append(SENTENCES["others_pass"])
     return joined(said)
 
 
@@ -234,13 +236,13 @@ def because_check(name: str, status: str) -> Words:
 def because_section(section: Section, status: str, checks: Sequence[Mapping[str, Any]]) -> Words:
     """One reason for the verdict: what a section comes to, and the checks that it comes from."""
     through = ", ".join(one["id"] for one in checks if one["status"] == status)
-    where = f"{section.id}: {through}" if through else section.id
+    marks = {"en": ": ", "fr": french(" : ")}
     if status in section.leads:
         said = {language: _lower(text).rstrip(".") for language, text in section.leads[status].items()}
     else:
         state = {language: text.lower() for language, text in STATUS[status].items()}
         said = {language: f"{_lower(section.title[language])}, {state[language]}" for language in LANGUAGES}
     return {
-        language: f"{text} ({french(where) if language == 'fr' else where})"
+        language: f"{text} ({section.id}{marks[language] + through if through else ''})"
         for language, text in said.items()
     }

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from tranquillite_ml.audit import Evidence
 from tranquillite_ml.report import exhibits, explained, facts
+from tranquillite_ml.report.curves import curves_of
 from tranquillite_ml.report.mapped import Drawing, maps_of
+from tranquillite_ml.report.methods import method_words
 from tranquillite_ml.report.objections import OBJECTIONS
+from tranquillite_ml.report.oversight import oversight_of
 from tranquillite_ml.report.sections import SECTIONS
 from tranquillite_ml.report.sentences import (
     answer_of,
@@ -27,6 +30,7 @@ from tranquillite_ml.report.sentences import (
 from tranquillite_ml.report.terms import ANCHORS, CHECK_TITLES, about, named
 from tranquillite_ml.report.verdicts import lacking, reasons_for_verdict, section_statuses, verdict
 from tranquillite_ml.report.wording import AIA_CA, ALTAI, ANNEX_IV, LIMITS, LIMITS_VERSION, Words, both
+from tranquillite_ml.report.worth import differences, worth_of
 from tranquillite_ml.runfolder import plain
 
 if TYPE_CHECKING:
@@ -104,6 +108,7 @@ def summarise_report(
     given, more = evidence or Evidence(), inputs or Inputs()
     at = (more.at or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     system = facts.system_of(forecasts, given, more.notice)
+    worth = worth_of(forecasts, str(forecasts.models[0]))
     figures, drawings = _figures(forecasts, checks, thresholds, given, more)
     report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -115,46 +120,58 @@ def summarise_report(
         "impact": facts.impact_of(system, given),
         "data": facts.data_of(given),
         "run": facts.run_of(forecasts, given),
-        "thresholds": {
-            "sha256": thresholds.digest,
-            "committed_at": None if thresholds.ratified_on is None else thresholds.ratified_on.isoformat(),
-            "ratified_by": thresholds.ratified_by,
-            "values": thresholds.to_dict(),
-        },
+        "thresholds": ratified(thresholds) | {"sha256": thresholds.digest, "values": thresholds.to_dict()},
+        "worth": worth,
+        "oversight": oversight_of(given),
         "checks": [check_entry(one, thresholds) for one in checks],
         "interval_coverage": _coverage(more.tables, str(forecasts.models[0])),
-        "objections": _objections(checks),
         "bars": [dict(one) for one in more.bars],
-        "limits_of_use": LIMITS,
-        "limits_version": LIMITS_VERSION,
-        "signoff": [
-            {"role": role, "told": told, "name_or_body": None, "decision": None, "date": None}
-            for role, told in SIGNERS.items()
-        ],
         "explanations": _explanations(given),
-        "simulations": _simulations(checks),
         "suppression": {"min_incidents": thresholds.setting("C19", "min_incidents")},
-        "figures": figures,
-        "annex_iv": ANNEX_IV,
-        "altai": ALTAI,
-        "aia_ca": AIA_CA,
+        "figures": differences(worth) + figures,
     }
     report["changes"] = _changes(report, more)
     report = plain(report)
+    report |= always_said(report)
     report |= concluded(report)
     return seal(report, at), drawings
+
+
+def ratified(thresholds: Thresholds) -> dict[str, str | None]:
+    """By whom thresholds were ratified, and when."""
+    on = thresholds.ratified_on
+    return {"committed_at": None if on is None else on.isoformat(), "ratified_by": thresholds.ratified_by}
 
 
 def check_entry(check: Check, thresholds: Thresholds) -> dict[str, Any]:
     """A check as the report holds it: its plain values, its texts, and how each measurement was judged."""
     return check.to_dict() | {
         "titles": CHECK_TITLES[check.id],
+        "methods": method_words(check.method),
         "rule": rule_of(check.id, thresholds, check.measurements),
         "reason": reason_of(check, thresholds),
         "anchors": list(ANCHORS[check.id]),
         "about": [about(one.category, one.group, one.subject) for one in check.measurements],
         "judged": [status_of_measurement(check, one, thresholds) for one in check.measurements],
     }
+
+
+def always_said(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What a version of the software says in every report, and of each check: limits, objections, annexes."""
+    found = {
+        "objections": _objections(report["checks"]),
+        "limits_of_use": LIMITS,
+        "limits_version": LIMITS_VERSION,
+        "signoff": [
+            {"role": role, "told": told, "name_or_body": None, "decision": None, "date": None}
+            for role, told in SIGNERS.items()
+        ],
+        "simulations": _simulations(report["checks"]),
+        "annex_iv": ANNEX_IV,
+        "altai": ALTAI,
+        "aia_ca": AIA_CA,
+    }
+    return dict(plain(found))
 
 
 def concluded(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,27 +221,21 @@ def _figures(
         found += exhibits.differences(more.tables["compare"])
     if "reliability" in more.tables:
         found += exhibits.reliability(more.tables["reliability"], str(forecasts.models[0]))
-    home = {name: one.id for one in reversed(SECTIONS) for name in one.checks}
-    home |= dict.fromkeys(("C01", "C02", "C03", "C04", "C05"), "S8")
     for check in checks:
-        found += exhibits.from_check(check, home[check.id], thresholds)
-        found += exhibits.loops(check) if check.id == "C08" else []
+        found += exhibits.from_check(check, home_of(check.id), thresholds)
+        found += curves_of(check)
     if evidence.explanation is not None:
         found += explained.families(evidence.explanation)
         if evidence.groups is not None:
-            found += explained.regions(
-                evidence.explanation, _most_lived(evidence), both("Group of places", "Groupe de lieux")
-            )
+            found += explained.regions(evidence.explanation, evidence.groups)
     return found, drawings
 
 
-def _most_lived(evidence: Evidence) -> dict[str, str]:
-    """Group in which most of each cell's residents are."""
-    groups = evidence.groups
-    if groups is None:
-        return {}
-    most = groups.share.argmax(axis=1)
-    return {format(int(cell), "x"): groups.buckets[k] for cell, k in zip(groups.cells, most, strict=True)}
+def home_of(check: str) -> str:
+    """Section that shows the figures of a check: the first that has it, fairness for groups of places."""
+    if check in {"C01", "C02", "C03", "C04", "C05"}:
+        return "S8"
+    return next(one.id for one in SECTIONS if check in one.checks)
 
 
 def _coverage(tables: Mapping[str, pd.DataFrame], model: str) -> dict[str, Any] | None:
@@ -240,9 +251,9 @@ def _coverage(tables: Mapping[str, pd.DataFrame], model: str) -> dict[str, Any] 
     return {"value": value, "nominal": float(mine["nominal"].iloc[0]), "n": n, "unit_of_n": "place-periods"}
 
 
-def _objections(checks: Sequence[Check]) -> list[dict[str, Any]]:
+def _objections(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Objections, of which those that no check has measured are open."""
-    assessed = {one.id for one in checks if one.status != "NOT_ASSESSABLE"}
+    assessed = {one["id"] for one in checks if one["status"] != "NOT_ASSESSABLE"}
     return [
         {"source": one.source, "claim": one.claim, "reply": one.reply, "unresolved": one.unresolved}
         | {"check_ids": list(one.checks)}
@@ -259,8 +270,10 @@ def _explanations(evidence: Evidence) -> dict[str, Any]:
     return told | {"sheets": explained.cell_sheets(found)}
 
 
-def _simulations(checks: Sequence[Check]) -> dict[str, Any]:
-    return {one.id: one.method for one in checks if one.id in {"C08", "C09", "C10"} and one.method}
+def _simulations(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        one["id"]: one["method"] for one in checks if one["id"] in {"C08", "C09", "C10"} and one["method"]
+    }
 
 
 def _changes(report: Mapping[str, Any], more: Inputs) -> list[dict[str, Any]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tranquillite_ml.report.wording import Words, both, read_texts
+from tranquillite_ml.report.wording import Words, both, french, joined, read_texts
 
 _NAMES = read_texts("names")
 CHECK_TITLES: dict[str, Words] = _NAMES["checks"]
@@ -18,7 +18,7 @@ ANCHORS: dict[str, list[str]] = _NAMES["anchors"]
 """Text of law or study that asks for each check."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_PARTS = re.compile(r"( · |, |: )")
+_MARKS = (" · ", ", ", ": ", "; ")
 
 
 def named(name: str, known: dict[str, Words]) -> Words:
@@ -40,6 +40,8 @@ def as_said(text: str | None) -> Words | None:
 def about(*parts: str | None) -> Words | None:
     """What a measurement is about in both languages: names from data as they are, our own phrases translated.
 
+    Of several parts, the first is a category, whose name comes from data.
+
     Examples
     --------
     >>> about("noise", None, "successive months, coverage +25%")["fr"]
@@ -47,19 +49,36 @@ def about(*parts: str | None) -> Words | None:
     >>> about(None, None) is None
     True
     """
-    given = " · ".join(part for part in parts if part)
-    if not given:
-        return None
-    pieces = [_phrase(piece) for piece in _PARTS.split(given)]
-    return {language: "".join(piece[language] for piece in pieces) for language in ("en", "fr")}
+    told = [
+        {"en": part, "fr": part} if place == 0 and len(parts) > 1 else _told(part)
+        for place, part in enumerate(parts)
+        if part
+    ]
+    return joined(told, (" · ", " · ")) if told else None
 
 
-def _phrase(text: str) -> Words:
+def _told(text: str) -> Words:
+    return _said(text) or {"en": text, "fr": text}
+
+
+def _said(text: str, marks: tuple[str, ...] = _MARKS) -> Words | None:
+    """A phrase of ours, or what its parts say; None if no part of it is ours."""
     known = PHRASES.get(_NUMBER.sub("#", text))
-    if known is None:
-        return {"en": text, "fr": text}
-    numbers = _NUMBER.findall(text)
-    return {"en": _filled(known["en"], numbers, "."), "fr": _filled(known["fr"], numbers, ",")}
+    if known is not None:
+        numbers = _NUMBER.findall(text)
+        return {"en": _filled(known["en"], numbers, "."), "fr": _filled(known["fr"], numbers, ",")}
+    if not marks:
+        return None
+    pieces = [(piece, _said(piece, marks[1:])) for piece in text.split(marks[0])]
+    if all(words is None for _, words in pieces):
+        return None
+    between = {"en": marks[0], "fr": french(f" {marks[0]}") if marks[0] in {": ", "; "} else marks[0]}
+    return {
+        language: between[language].join(
+            piece if words is None else words[language] for piece, words in pieces
+        )
+        for language in ("en", "fr")
+    }
 
 
 def _filled(text: str, numbers: list[str], mark: str) -> str:

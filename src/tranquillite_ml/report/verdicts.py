@@ -112,6 +112,10 @@ def lacking(section: str, report: Report) -> Words | None:
             for one in report["impact"]
             if one["said"] is None
         ]
+    elif section == "S17":
+        open_ = [one["source"] for one in report["objections"] if one["status"] != "PASS"]
+        told = both(f"measured answers to {'; '.join(open_)}", f"des réponses mesurées à {' ; '.join(open_)}")
+        empty = [told] if open_ else []
     elif section in _ABSENT and _OWN[section](report) == "NOT_ASSESSABLE":
         empty = [_ABSENT[section]]
     else:

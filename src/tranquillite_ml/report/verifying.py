@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tranquillite_ml.audit.check import Check, Measurement, derive_status
 from tranquillite_ml.bundle import check_manifest
 from tranquillite_ml.config.words import shown
 from tranquillite_ml.errors import BundleError, GateError, TranquilliteError, UsageError
-from tranquillite_ml.governance import Thresholds
+from tranquillite_ml.report.derived import ABSENT, Problem, not_derived, not_of_its_files, same_version
 from tranquillite_ml.report.facts import KEPT, file_sha256, input_files
-from tranquillite_ml.report.sentences import status_of_measurement
-from tranquillite_ml.report.summary import canonical, concluded, leaves, value_digests
-from tranquillite_ml.runfolder import package_digest
+from tranquillite_ml.report.summary import canonical, leaves, value_digests
 
 if TYPE_CHECKING:
     from tranquillite_ml.config import RunConfig
@@ -25,22 +22,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 200_000_000
 _SHORT = 8
 _MOST_NAMED = 20
-_ABSENT = "absent"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is not as it should be.
-
-    Parameters
-    ----------
-    where : str
-        Path in the JSON file (RFC 6901), or the name of a file.
-    told : str
-    """
-
-    where: str
-    told: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +43,8 @@ class Verification:
         What the report carries a digest of and is not here, so that it could not be compared.
     rerun : mapping of str to str
         Where the run was made again: what is the same and what differs.
+    texts : bool
+        Whether texts were derived again as well: only this version of the software has those of its reports.
     """
 
     path: str
@@ -71,6 +54,7 @@ class Verification:
     files: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     rerun: Mapping[str, str] = field(default_factory=dict)
+    texts: bool = True
 
     @property
     def sound(self) -> bool:
@@ -115,7 +99,8 @@ def verify(path: str | Path, *, rerun: Callable[[Path], Mapping[str, str]] | Non
     Notes
     -----
     The SHA-256 of each value finds which one was changed, and the file beside the report that one was.
-    Someone who writes all of them anew is found by a signature only: a sign-off names the report's SHA-256.
+    Someone who writes all of them anew is found where a value follows from others, or from a file that is
+    there. What follows from nothing is found by a signature only: a sign-off names the report's SHA-256.
 
     Examples
     --------
@@ -128,23 +113,28 @@ def verify(path: str | Path, *, rerun: Callable[[Path], Mapping[str, str]] | Non
     report = _parse(raw, where)
     problems = [*_digest_beside(where, raw), *_changed_values(report, raw)]
     try:
-        problems += _derived(report)
-        n, states = len(report["checks"]) + len(report["sections"]) + 1, list(_files(report, where.parent))
+        problems += not_derived(report)
+        config = _config(where.parent)
+        states = list(_files(report, where.parent, config))
+        right = {name for name, state in states if not state}
+        problems += not_of_its_files(report, where.parent, config, right)
+        n, texts = len(report["checks"]) + len(report["sections"]) + 1, same_version(report)
     except (TranquilliteError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         problems.append(Problem("/", f"it is not shaped as a report is: {shown(str(error))}"))
-        n, states = 0, []
-    files = [name for name, state in states if state != _ABSENT]
-    absent = [name for name, state in states if state == _ABSENT]
-    problems += [Problem(name, state) for name, state in states if state not in {"", _ABSENT}]
+        n, states, texts = 0, [], False
+    files = [name for name, state in states if state != ABSENT]
+    absent = [name for name, state in states if state == ABSENT]
+    problems += [Problem(name, state) for name, state in states if state not in {"", ABSENT}]
     again = {} if rerun is None else dict(_again(report, rerun(where.parent), problems))
     return Verification(
         str(path),
         tuple(problems),
         n,
-        sum(1 for _ in value_digests(report)),
+        sum(1 for _ in leaves({key: part for key, part in report.items() if key != "digests"})),
         tuple(files),
         tuple(absent),
         again,
+        texts,
     )
 
 
@@ -201,6 +191,8 @@ def _changed_values(report: Mapping[str, Any], raw: bytes) -> Iterator[Problem]:
     gone = len(kept) // _SHORT - len(now)
     if gone > 0:
         yield Problem("/", f"{gone} values are gone")
+    if kept != "".join(digest for _, digest in now):
+        yield Problem("/digests/values", "they are not the digests of these values, in their order")
     whole = {key: value for key, value in report.items() if key != "digests"}
     if hashlib.sha256(canonical(whole)).hexdigest() != report["digests"].get("whole"):
         yield Problem("/digests/whole", "the digest of the whole report is another")
@@ -208,53 +200,7 @@ def _changed_values(report: Mapping[str, Any], raw: bytes) -> Iterator[Problem]:
         yield Problem("/", "it is not written as reports are: keys sorted, on one line")
 
 
-def _derived(report: Mapping[str, Any]) -> Iterator[Problem]:
-    """Statuses that do not follow from measurements and thresholds."""
-    thresholds = Thresholds.model_validate(report["thresholds"]["values"])
-    if thresholds.digest != report["thresholds"]["sha256"]:
-        yield Problem("/thresholds/sha256", "the thresholds are not those of this digest")
-    for number, check in enumerate(report["checks"]):
-        withheld = any(one["suppressed"] and one["value"] is None for one in check["measurements"])
-        if withheld and report["edition"] == "public":
-            continue  # the citizens' edition withholds what its status comes from; the full one has it
-        measured = tuple(Measurement.from_dict(one) for one in check["measurements"])
-        status = derive_status(check["id"], measured, thresholds)
-        if status != check["status"]:
-            yield Problem(f"/checks/{number}/status", _not(check["id"], check["status"], status))
-        whole = Check(check["id"], check["title"], status, measurements=measured)
-        judged = [status_of_measurement(whole, one, thresholds) for one in measured]
-        yield from _differing(f"/checks/{number}/judged", check["judged"], judged)
-    expected = concluded(report)
-    kept = [one for one in expected["sections"] if _in_edition(report, one["public"])]
-    if [one["id"] for one in report["sections"]] != [one["id"] for one in kept]:
-        yield Problem("/sections", "sections are missing, or in another order")
-        return
-    same = report["run"]["package_sha256"] == package_digest()  # another version has other words
-    names = set(kept[0]) if same else {"status"}
-    for number, (one, follows) in enumerate(zip(report["sections"], kept, strict=True)):
-        held = {name: one[name] for name in names}
-        yield from _differing(f"/sections/{number}", held, {name: follows[name] for name in names})
-    for name in ("verdict", "use", "verdict_sentence"):
-        yield from _differing("", {name: report[name]}, {name: expected[name]})
-
-
-def _differing(where: str, held: Any, follows: Any) -> Iterator[Problem]:
-    """Values that are not what follows from the measurements, by their paths."""
-    says, should = dict(leaves(held, where)), dict(leaves(follows, where))
-    for path in sorted(says.keys() | should.keys()):
-        if says.get(path, _ABSENT) != should.get(path, _ABSENT):
-            yield Problem(path, _not("it", says.get(path, _ABSENT), should.get(path, _ABSENT)))
-
-
-def _in_edition(report: Mapping[str, Any], public: bool) -> bool:
-    return public or report["edition"] != "public"
-
-
-def _not(name: str, said: object, follows: object) -> str:
-    return f"{name} says {shown(said)}, but {follows} follows from the measurements"
-
-
-def _files(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
+def _files(report: Mapping[str, Any], folder: Path, config: RunConfig | None) -> Iterator[tuple[str, str]]:
     """Name of each file of the run, and what is wrong with it in words: nothing, or that it is not there."""
     for name, digest in report["run"]["files"].items():
         if name not in KEPT:  # names from a file never become paths unless they are ours
@@ -262,7 +208,7 @@ def _files(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
             continue
         path = folder / name
         if not path.is_file():
-            yield name, _ABSENT
+            yield name, ABSENT
         elif file_sha256(path) != digest:
             yield name, "its SHA-256 is not that of the report"
         else:
@@ -273,7 +219,6 @@ def _files(report: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]
             yield "model/", ""
         except BundleError as error:
             yield "model/", str(error)
-    config = _config(folder)
     yield from _inputs(report, config)
     yield from _governance(report, config)
 
@@ -293,7 +238,7 @@ def _inputs(report: Mapping[str, Any], config: RunConfig | None) -> Iterator[tup
     found = input_files(config) if listed and config is not None else {}
     for name, digest in listed.items():
         if name not in found:
-            yield name, _ABSENT
+            yield name, ABSENT
         else:
             yield name, "" if file_sha256(found[name]) == digest else "its SHA-256 is not that of the report"
 
@@ -305,7 +250,7 @@ def _governance(report: Mapping[str, Any], config: RunConfig | None) -> Iterator
     path = None if section is None else Path(section.path)
     if path is None or not path.is_file():
         if digest is not None:
-            yield "governance", _ABSENT
+            yield "governance", ABSENT
     elif file_sha256(path) == digest:
         yield "governance", ""
     else:

@@ -134,6 +134,10 @@ STATUS: dict[str, Words] = _TEXTS["statuses"]
 SYMBOL = {"PASS": "✓", "WARN": "!", "FAIL": "✕", "NOT_ASSESSABLE": "?"}
 SENTENCES: dict[str, Words] = _TEXTS["sentences"]
 """Sentences with places for numbers and names."""
+OVERSIGHT: dict[str, Words] = _TEXTS["oversight"]
+"""What can be logged: kinds of lines about a model, and what was done with a forecast."""
+WORTH: dict[str, Words] = _TEXTS["worth"]
+"""What a model adds to plain counts."""
 NOT_ASSESSABLE: Words = _TEXTS["not_assessable"]
 USE: dict[str, Words] = _TEXTS["use"]
 OUT_OF_SCOPE: Words = _TEXTS["out_of_scope"]
@@ -162,11 +166,13 @@ __all__ = [
     "LIMITS_VERSION",
     "NOT_ASSESSABLE",
     "OUT_OF_SCOPE",
+    "OVERSIGHT",
     "SENTENCES",
     "STATUS",
     "SYMBOL",
     "TEXTS",
     "USE",
+    "WORTH",
     "Words",
     "both",
     "french",

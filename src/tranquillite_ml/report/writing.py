@@ -52,7 +52,7 @@ def write_report(
     thresholds : Thresholds, optional
         What the checks were judged by; those that ship with the package if not given.
     inputs : Inputs, optional
-        Last forecast and tables are read from the folder where they are not given.
+        Last forecast and tables are read from the run's folder where they are not given.
 
     Returns
     -------
@@ -62,10 +62,11 @@ def write_report(
     (folder.path / MANIFEST).unlink(missing_ok=True)  # killed from here on, the run is unfinished, not broken
     limits = load_thresholds() if thresholds is None else thresholds
     more = inputs or Inputs()
+    run = folder.path if evidence is None or evidence.run is None else evidence.run
     more = replace(
         more,
-        latest=read_latest(folder.path) if more.latest is None else more.latest,
-        tables=more.tables or read_tables(folder.path),
+        latest=read_latest(run) if more.latest is None else more.latest,
+        tables=more.tables or read_tables(run),
     )
     report, drawings = summarise_report(forecasts, checks, limits, evidence=evidence, inputs=more)
     written = write_pages(folder, report, drawings)
