@@ -165,3 +165,28 @@ def test_a_run_that_is_killed_while_mlflow_makes_its_store_can_be_recorded_later
     assert not (tmp_path / "runs" / "mlflow.db").exists()
     assert finished(*arguments, cwd=tmp_path)["mlflow_run_id"]
     assert {path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith(".")} == set()
+
+
+def told(folder):
+    """What the report of the one run says, save when it was written."""
+    [path] = folder.glob("runs/smoke-*/report.json")
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: value for name, value in report.items() if name not in {"generated_at", "report_id", "digests"}
+    }
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_its_report_is_made_ends_with_the_same_report(tmp_path):
+    asked = [part for part in SMALL if part != "--no-report"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    finished("run", "smoke", *asked, cwd=whole)
+    process = start("run", "smoke", *asked, cwd=killed)
+    next(line for line in process.stderr if "C16:" in line)
+    process.kill()
+    process.communicate()
+    assert not list(killed.glob("runs/*/report.json"))
+    finished("run", "smoke", *asked, cwd=killed)
+    assert told(killed) == told(whole)
