@@ -22,6 +22,7 @@ from tranquillite_ml.audit.groups import Groups
 from tranquillite_ml.audit.refits import Refits
 from tranquillite_ml.audit.removal import REFIT, _Scene, held_at_median
 from tranquillite_ml.audit.removal import _why as removal_reason
+from tranquillite_ml.errors import UsageError
 from tranquillite_ml.explanation import Effort, Explanation, explain, what_if
 from tranquillite_ml.explanation.contributions import Term
 from tranquillite_ml.features import Column, FeatureBlock, FeatureSet
@@ -97,6 +98,26 @@ def test_explanations_of_each_category_are_looked_at(small_panel: Panel) -> None
     check = C15.run(forecasts, Evidence(panel=small_panel, model=model), fewer)
     assert {one.category for one in named(check, "faithfulness_correlation")} == {busiest}
     assert "Not looked at, fewer being recorded: " in check.method
+
+
+def test_a_category_that_cannot_be_explained_leaves_the_others_and_is_named(
+    small_panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = PoissonForecaster(Target(["noise", "theft"], period=7), SMALL, calibration_days=28)
+    whole = explanations.explanation_quality
+
+    def sometimes(*args: Any, category: str, **given: Any) -> pd.DataFrame:
+        if category == "theft":
+            msg = "nothing is known of it"
+            raise UsageError(msg)
+        return whole(*args, category=category, **given)
+
+    monkeypatch.setattr(explanations, "explanation_quality", sometimes)
+    forecasts = Forecasts.concat([forecasts_of(small_panel, name) for name in ("noise", "theft")])
+    check = C15.run(forecasts, Evidence(panel=small_panel, model=model.fit(small_panel)), LIMITS)
+    assert {one.category for one in named(check, "faithfulness_correlation")} == {"noise"}
+    assert check.reason["en"] == "the model could not be explained for theft: nothing is known of it"
+    assert "theft" in check.reason["fr"]
 
 
 def test_a_slow_check_is_told_when_it_begins(small_panel: Panel, trees: LightGBMForecaster) -> None:

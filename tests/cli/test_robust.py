@@ -168,7 +168,7 @@ def test_a_run_that_is_killed_while_mlflow_makes_its_store_can_be_recorded_later
 
 
 def told(folder):
-    """What the report of the one run says, save when it was written."""
+    """What the report of the one run says, save when it was written and digests of it all."""
     [path] = folder.glob("runs/smoke-*/report.json")
     report = json.loads(path.read_text(encoding="utf-8"))
     return {

@@ -74,20 +74,31 @@ def quality_of_explanations(forecasts: Forecasts, evidence: Evidence, thresholds
     found = [] if evidence.explanation is None else [_product(evidence.explanation)]
     taken, left = _categories(forecasts, evidence, thresholds)
     given = _models(evidence, thresholds)
-    tables = []
-    try:
-        for name in taken:
-            given |= {"category": name, "effort": _effort(evidence, thresholds), "seed": evidence.seed}
-            tables.append(explanation_quality(evidence.model, evidence.panel, **given))
-            given.pop("planted", None)  # about the kind of model, whatever the category
-    except TranquilliteError as error:
-        french = "le modèle n'a pas pu être expliqué ; l'erreur est citée dans la version anglaise"
-        return Finding(found, reason={"en": str(error), "fr": french})
-    for name, table in zip(taken, tables, strict=True):
+    tables: dict[str, pd.DataFrame] = {}
+    failed: dict[str, str] = {}
+    for name in taken:
+        given |= {"category": name, "effort": _effort(evidence, thresholds), "seed": evidence.seed}
+        try:
+            tables[name] = explanation_quality(evidence.model, evidence.panel, **given)
+        except TranquilliteError as error:
+            failed[name] = str(error)
+        given.pop("planted", None)  # about the kind of model, whatever the category
+    for name, table in tables.items():
         found += [one for row in table[table["n"] > 0].itertuples() for one in _measurements(row, name)]
-    parts = [table.assign(category=name) for name, table in zip(taken, tables, strict=True)]
+    parts = [table.assign(category=name) for name, table in tables.items()]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    return Finding(found, _method(taken, left, evidence), _not_tried(tables), {"measures": whole})
+    reason = _failed(failed) if failed else _not_tried(list(tables.values()))
+    return Finding(found, _method(list(tables), left, evidence), reason, {"measures": whole})
+
+
+def _failed(failed: dict[str, str]) -> dict[str, str]:
+    """For which categories the model could not be explained, and why."""
+    told = "; ".join(f"{name}: {error}" for name, error in failed.items())
+    return {
+        "en": f"the model could not be explained for {told}",
+        "fr": f"le modèle n'a pas pu être expliqué pour {', '.join(failed)} ; l'erreur est citée dans la "
+        "version anglaise",
+    }
 
 
 def _categories(
@@ -105,7 +116,10 @@ def _categories(
 
 def _not_tried(tables: list[pd.DataFrame]) -> dict[str, str]:
     """Which measures need the model to be trained again, and were left out."""
-    untried = {str(name) for table in tables[:1] for name in table.loc[table["n"] == 0, "metric"]}
+    tried = {str(name) for table in tables for name in table.loc[table["n"] > 0, "metric"]}
+    planted = any(name.startswith("planted effect: ") for name in tried)
+    untried = {str(name) for table in tables for name in table.loc[table["n"] == 0, "metric"]}
+    untried -= {"planted effects"} if planted else set()
     apart = [name for name in NEEDS_REFITS if name in untried]
     if not apart:
         return {"en": "", "fr": ""}
