@@ -16,6 +16,9 @@ from tranquillite_ml.config.words import redact
 from tranquillite_ml.errors import BundleError, TranquilliteError, UsageError
 
 _HEAD = b'{"op_code":'  # how every line of a journal begins
+_ATTEMPTS = 5
+_MADE_AT_ONCE = ("already exists", "UNIQUE constraint failed", "duplicate key")
+"""What a database says to the slower of two processes that make its tables at once."""
 _STALE_AFTER = 30.0  # seconds after which a lock file that other programs leave counts as abandoned
 _SQLITE, _POSTGRESQL = "sqlite:///", "postgresql://"
 
@@ -180,11 +183,11 @@ def _database(url: str) -> Any:
         # Versions of SQLAlchemy differ in the driver they take if none is named: take one that is there.
         driver = next((name for name in ("psycopg", "psycopg2") if find_spec(name)), "psycopg")
         url = f"postgresql+{driver}://{url.removeprefix(_POSTGRESQL)}"
-    for attempt in range(3):
+    for attempt in range(_ATTEMPTS):
         try:
             return RDBStorage(url, engine_kwargs=options)
         except Exception as error:
-            if attempt < 2 and "already exists" in str(error):  # two processes made the tables at once
+            if attempt < _ATTEMPTS - 1 and any(words in str(error) for words in _MADE_AT_ONCE):
                 time.sleep(0.2 * (attempt + 1))
                 continue
             reason = " ".join(str(redact(str(error))).split())[:300]
