@@ -278,3 +278,12 @@ def test_what_every_output_says_of_simulated_data_is_said_in_french_too(notice: 
     assert said is not None
     assert said["en"] == notice
     assert said["fr"].startswith("Données simulées")
+
+
+def test_what_a_check_has_to_say_does_not_hide_why_it_failed() -> None:
+    worst = Measurement("stability_index", 0.4, "ratio", n=100, subject="target_365d")
+    note = {"en": "the records do not say when they were reported", "fr": "la date de signalement manque"}
+    said = reason_of(Check("C13", "t", "FAIL", measurements=(worst,), reason=note), LIMITS)
+    assert said["en"].index("0.40") < said["en"].index("The records do not say")
+    assert "Fail if above 0.25" in said["en"]
+    assert said["fr"].endswith("La date de signalement manque.")

@@ -89,14 +89,18 @@ def _bound_words(bound: Bound, unit: str) -> Words:
 
 
 def reason_of(check: Check, thresholds: Thresholds) -> Words:
-    """Why a check has its status: its own words, else those of its worst measurement."""
+    """Why a check has its status: its worst measurement, then what the check itself has to say."""
     if check.status == "NOT_ASSESSABLE":
         return not_assessable(check)
-    if all(check.reason.get(language) for language in LANGUAGES):
-        return _sentence({"en": check.reason["en"], "fr": french(check.reason["fr"])})
     crossed = [one for one in check.measurements if _own(check, one, thresholds) == check.status]
-    if check.status == "PASS" or not crossed:
-        return SENTENCES["all_pass"]
+    parts = [] if check.status == "PASS" or not crossed else _worst(check, crossed, thresholds)
+    if all(check.reason.get(language) for language in LANGUAGES):
+        parts.append(_sentence({"en": check.reason["en"], "fr": french(check.reason["fr"])}))
+    return joined(parts) if parts else SENTENCES["all_pass"]
+
+
+def _worst(check: Check, crossed: list[Measurement], thresholds: Thresholds) -> list[Words]:
+    """The first measurement that crosses a limit, the limit, and how many do."""
     first = crossed[0]
     limit = thresholds.checks[check.id].limits[first.name]
     bound = limit.fail if check.status == "FAIL" else limit.warn
@@ -107,7 +111,7 @@ def reason_of(check: Check, thresholds: Thresholds) -> Words:
         )
     if len(crossed) > 1:
         parts.append(fill(SENTENCES["more"], n=number(len(crossed), "count")))
-    return joined(parts)
+    return parts
 
 
 def _own(check: Check, one: Measurement, thresholds: Thresholds) -> str | None:
