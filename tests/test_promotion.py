@@ -103,6 +103,10 @@ def sign(
     return write_signoff(record, beside / f"{len(list(beside.iterdir()))}.json")
 
 
+def reject(run: RunFolder, now: datetime = datetime(2026, 3, 3, tzinfo=UTC)) -> None:
+    promotion.reject(run.path, by="A. Martin, board", reason="no necessity", now=now)
+
+
 def promote(run: RunFolder, **params: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"by": "B. Roy, city", "reason": "review of March", "now": NOW}
     return promotion.promote(run.path, **(given | params))
@@ -227,9 +231,7 @@ def test_a_no_freezes_the_alias_until_a_later_review(make_run: MakeRun) -> None:
     sign(first)
     sign(second)
     promote(first)
-    promotion.reject(
-        first.path, by="A. Martin, board", reason="no necessity", now=datetime(2026, 3, 3, tzinfo=UTC)
-    )
+    reject(first)
     assert chosen_run(first.output, "city") is None
     assert standing(first.output, "city", "city-1", on=LATER.date()).state == "rejected"
     with pytest.raises(GateError, match=r"A\. Martin, board rejected city-1 on 2026-03-03"):
@@ -245,8 +247,7 @@ def test_a_rejected_run_needs_a_review_of_its_own_even_after_another_run_was_pro
     first, second = make_run("city-1", tracked=True), make_run("city-2", tracked=True)
     sign(first)
     promote(first)
-    no = {"by": "A. Martin, board", "reason": "no necessity", "now": datetime(2026, 3, 3, tzinfo=UTC)}
-    promotion.reject(first.path, **no)
+    reject(first)
     sign(second, on="2026-03-04")
     promote(second, now=LATER)
     with pytest.raises(GateError, match=r"A\. Martin, board rejected city-1 on 2026-03-03"):
@@ -261,8 +262,7 @@ def test_after_a_no_no_older_run_takes_the_place(make_run: MakeRun) -> None:
     for run in (first, second):
         sign(run)
         promote(run)
-    no = {"by": "A. Martin, board", "reason": "no necessity", "now": datetime(2026, 3, 3, tzinfo=UTC)}
-    promotion.reject(second.path, **no)
+    reject(second)
     assert chosen_run(first.output, "city") is None
     for run_id in ("city-1", "city-2", "city-3"):  # the older one, the rejected one, one fitted since
         found = standing(first.output, "city", run_id, on=LATER.date())
@@ -283,7 +283,7 @@ def test_a_no_to_a_candidate_leaves_the_one_in_use(make_run: MakeRun) -> None:
     first, second = make_run("city-1"), make_run("city-2")
     sign(first)
     promote(first)
-    promotion.reject(second.path, by="A. Martin, board", reason="no necessity", now=NOW)
+    reject(second, NOW)
     assert chosen_run(first.output, "city") == "city-1"
     assert standing(first.output, "city", "city-1", on=NOW.date()).state == "unsigned"
     assert standing(first.output, "city", "city-2", on=NOW.date()).state == "rejected"
@@ -310,7 +310,7 @@ def test_a_promotion_to_another_alias_does_not_lift_a_no(make_run: MakeRun) -> N
     for run in (first, second):
         sign(run)
     promote(first)
-    promotion.reject(first.path, by="A. Martin, board", reason="no", now=datetime(2026, 3, 3, tzinfo=UTC))
+    reject(first)
     old = sign(second, on="2026-03-02")
     new = sign(second, on="2026-03-04")
     promote(second, alias="shadow", now=LATER, signoffs=[new])
@@ -335,7 +335,7 @@ def test_a_no_is_not_answered_by_an_approval_of_its_day_or_of_someone_else(
 ) -> None:
     run = make_run()
     sign(run)
-    promotion.reject(run.path, by="A. Martin, board", reason="no", now=datetime(2026, 3, 3, 17, tzinfo=UTC))
+    reject(run, datetime(2026, 3, 3, 17, tzinfo=UTC))
     sign(run, on=on, role=role)
     with pytest.raises(GateError, match="rejected city-1 on 2026-03-03"):
         promote(run, now=LATER)

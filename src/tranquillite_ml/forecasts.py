@@ -312,8 +312,7 @@ def read_forecasts(path: str | Path) -> Forecasts:
         msg = f"{path} lacks the columns {missing}; it has {list(frame.columns)}."
         raise InputDataError(msg)
     at = (str(path), 2 if path.suffix == ".csv" else 1)
-    frame = typed(frame, at[0], first_row=at[1])
-    return from_frame(frame, json.loads(raw) if raw else {}, at)
+    return from_frame(typed(frame, at), json.loads(raw) if raw else {}, at)
 
 
 def from_frame(

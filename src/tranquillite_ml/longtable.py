@@ -56,7 +56,7 @@ def long_frame(
     return pd.DataFrame(frame)[list(FORECAST_COLUMNS)]
 
 
-def typed(frame: pd.DataFrame, file: str, *, first_row: int = 1) -> pd.DataFrame:
+def typed(frame: pd.DataFrame, at: tuple[str, int]) -> pd.DataFrame:
     """Columns of a long table from outside as instants, numbers and names of cells.
 
     Instants must say their time zone; texts of several offsets become UTC.
@@ -64,44 +64,44 @@ def typed(frame: pd.DataFrame, file: str, *, first_row: int = 1) -> pd.DataFrame
     Raises
     ------
     InputDataError
-        If the table has no rows, or a value cannot be used: with its row, from `first_row` on, and column.
+        If the table has no rows, or a value cannot be used: with its file, row and column.
 
     Examples
     --------
-    >>> typed(pd.DataFrame({"cell": ["89"], "expected_count": ["many"]}), "theirs.csv", first_row=2)
+    >>> typed(pd.DataFrame({"cell": ["89"], "expected_count": ["many"]}), ("theirs.csv", 2))
     Traceback (most recent call last):
     tranquillite_ml.errors.InputDataError: theirs.csv, row 2, column expected_count: 'many' is not a number.
     """
     if frame.empty:
-        msg = f"{file} has no rows: a Forecasts table has one a map and cell."
+        msg = f"{at[0]} has no rows: a Forecasts table has one a map and cell."
         raise InputDataError(msg)
     found = {}
     for name in (name for name in _INSTANTS if name in frame):
         column = frame[name]
         if not isinstance(column.dtype, pd.DatetimeTZDtype):
             texts = column.astype(str)
-            _refuse(column, ~texts.str.contains(_ZONE), name, (file, first_row))
+            _refuse(column, ~texts.str.contains(_ZONE), name, at)
             column = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
-        _refuse(frame[name], column.isna(), name, (file, first_row))
+        _refuse(frame[name], column.isna(), name, at)
         found[name] = column
     for name in (*_NUMBERS, "area_km2", *FORECAST_VALUES):
         if name in frame:
             found[name] = pd.to_numeric(frame[name], errors="coerce")
-            _refuse(frame[name], found[name].isna() & frame[name].notna(), name, (file, first_row))
+            _refuse(frame[name], found[name].isna() & frame[name].notna(), name, at)
             low, high, why = _BOUNDS[name]
             wrong = (found[name] < low) | (found[name] > high) | np.isinf(found[name])
             wrong |= found[name].isna() & (name in _NEEDED)
-            _refuse(frame[name], wrong, name, (file, first_row), why)
+            _refuse(frame[name], wrong, name, at, why)
     for name in (name for name in ("model", "category") if name in frame):
-        _refuse(frame[name], frame[name].isna(), name, (file, first_row), "is no name")
+        _refuse(frame[name], frame[name].isna(), name, at, "is no name")
     for first, second in (("lower", "upper"), ("period_start", "period_end")):
         if first in found and second in found:
             wrong = found[second] < found[first] if second == "upper" else found[second] <= found[first]
-            _refuse(frame[second], wrong, second, (file, first_row), f"does not come after {first}")
+            _refuse(frame[second], wrong, second, at, f"does not come after {first}")
     cells = frame["cell"].astype(str)
     names = pd.Series(cells.unique(), dtype=str)
     wrong = names[~names.str.fullmatch("[0-9a-fA-F]{1,16}")]
-    _refuse(cells, cells.isin(wrong), "cell", (file, first_row))
+    _refuse(cells, cells.isin(wrong), "cell", at)
     return frame.assign(**found)
 
 

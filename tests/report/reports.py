@@ -5,16 +5,32 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tranquillite_ml.audit import Check, Measurement, derive_status
+from tranquillite_ml.audit import Check, Evidence, Measurement, derive_status
 from tranquillite_ml.audit.definition import MISSING
+from tranquillite_ml.forecasts import Forecasts
 from tranquillite_ml.governance import CHECKS, Thresholds, load_thresholds
+from tranquillite_ml.runfolder import RunFolder
 
 LIMITS = load_thresholds()
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+def stored(audited: tuple[Forecasts, Evidence], output: Path) -> RunFolder:
+    """A run's folder with backtest, panel and model."""
+    forecasts, evidence = audited
+    folder = RunFolder(output, "city-1")
+    folder.prepare()
+    forecasts.write(folder.file("forecasts.parquet"))
+    assert evidence.panel is not None
+    assert evidence.model is not None
+    evidence.panel.save(folder.file("panel"))
+    evidence.model.save(folder.file("model"))
+    return folder
 
 
 def good(check: str, thresholds: Thresholds = LIMITS, **named: Any) -> list[Measurement]:

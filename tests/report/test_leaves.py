@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.reports import AT, LIMITS, mixed_checks
+from tests.report.reports import AT, LIMITS, mixed_checks, stored
 from tranquillite_ml.audit import Evidence
 from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import UsageError
@@ -24,20 +24,12 @@ from tranquillite_ml.report.collecting import collect
 from tranquillite_ml.report.summary import Inputs, canonical, leaves, seal
 from tranquillite_ml.report.verifying import verify
 from tranquillite_ml.report.writing import write_report
-from tranquillite_ml.runfolder import RunFolder
 
 
 @pytest.fixture(scope="module")
 def run(audited: tuple[Forecasts, Evidence], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with all that a report is about: config, intake, model, governance, last report, tests."""
-    forecasts, evidence = audited
-    folder = RunFolder(tmp_path_factory.mktemp("runs"), "city-1")
-    folder.prepare()
-    forecasts.write(folder.file("forecasts.parquet"))
-    assert evidence.panel is not None
-    assert evidence.model is not None
-    evidence.panel.save(folder.file("panel"))
-    evidence.model.save(folder.file("model"))
+    folder = stored(audited, tmp_path_factory.mktemp("runs"))
     governance = folder.output / "governance.yaml"
     governance.write_text(GOVERNANCE, encoding="utf-8")
     folder.write_text("config.yaml", load_config("smoke", [f"governance.path={governance}"]).to_yaml())

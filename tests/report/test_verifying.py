@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.report.reports import AT, LIMITS, mixed_checks
+from tests.report.reports import AT, LIMITS, mixed_checks, stored
 from tranquillite_ml.audit import Evidence, audit
 from tranquillite_ml.config import load_config
 from tranquillite_ml.errors import GateError, UsageError
@@ -27,14 +27,7 @@ from tranquillite_ml.runfolder import RunFolder
 @pytest.fixture(scope="module")
 def run(audited: tuple[Forecasts, Evidence], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with backtest, panel, model and report."""
-    forecasts, evidence = audited
-    folder = RunFolder(tmp_path_factory.mktemp("runs"), "city-1")
-    folder.prepare()
-    forecasts.write(folder.file("forecasts.parquet"))
-    assert evidence.panel is not None
-    assert evidence.model is not None
-    evidence.panel.save(folder.file("panel"))
-    evidence.model.save(folder.file("model"))
+    folder = stored(audited, tmp_path_factory.mktemp("runs"))
     found, gathered = collect(folder.path)
     write_report(folder, mixed_checks(), found, evidence=gathered, thresholds=LIMITS, inputs=Inputs(at=AT))
     return folder.path

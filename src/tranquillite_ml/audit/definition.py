@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tranquillite_ml.audit.check import Check, Measurement, derive_status
+from tranquillite_ml.simulation.loop import silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,7 @@ class Definition:
                 for language in ("en", "fr")
             }
             return Check(self.id, title, "NOT_ASSESSABLE", self.needs, missing, reason=reason)
-        tell = evidence.report if self.slow and evidence.report is not None else _silent
+        tell = evidence.report if self.slow and evidence.report is not None else silent
         tell(f"{self.id}: {title}", 0, 1)
         found = self.measure(forecasts, evidence, thresholds)
         tell(f"{self.id}: {title}", 1, 1)
@@ -122,7 +123,3 @@ class Definition:
             reason=dict(found.reason),
             tables=dict(found.tables),
         )
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """Say nothing."""

@@ -278,13 +278,13 @@ def _why(unjustified: pd.DataFrame) -> dict[str, str]:
     if len(unjustified) == 0:
         return {"en": "", "fr": ""}
     told = {
-        language: " ; ".join(
+        language: mark.join(
             f"{uncapitalised(family_words(row.family, language))} ({row.category})"
             for row in unjustified.itertuples()
         )
-        for language in LANGUAGES
+        for language, mark in zip(LANGUAGES, ("; ", " ; "), strict=True)
     }
     return {
-        "en": f"moves exposure between groups and hardly helps the forecast: {told['en'].replace(' ;', ';')}",
+        "en": f"moves exposure between groups and hardly helps the forecast: {told['en']}",
         "fr": f"déplace l'exposition entre groupes sans guère aider la prévision : {told['fr']}",
     }

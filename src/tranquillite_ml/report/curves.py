@@ -18,7 +18,9 @@ _POINTS = 9  # points of a curve, so that its table can be read
 
 def curves_of(check: Check) -> list[Exhibit]:
     """Curves of a check that has the tables for them."""
-    return {"C02": lorenz, "C08": feedback}[check.id](check) if check.id in {"C02", "C08"} else []
+    if check.id == "C02":
+        return lorenz(check)
+    return feedback(check) if check.id == "C08" else []
 
 
 def feedback(check: Check) -> list[Exhibit]:
@@ -56,8 +58,6 @@ def feedback(check: Check) -> list[Exhibit]:
         column("lower", both("from", "de"), "ratio"),
         column("upper", both("to", "à"), "ratio"),
     ]
-    heights = [row[key] for row in rows for key in ("y",) if np.isfinite(row[key])]
-    spans = ticks([0.0, *(float(row["x"]) for row in rows)])
     return [
         exhibit(
             "loop",
@@ -66,8 +66,8 @@ def feedback(check: Check) -> list[Exhibit]:
             title,
             columns=columns,
             rows=rows,
-            ticks=ticks([*heights, 1.0]),
-            x_ticks=spans,
+            ticks=ticks([*(row["y"] for row in rows), 1.0]),
+            x_ticks=ticks([0.0, *(float(row["x"]) for row in rows)]),
             reference=1.0,
             series="series",
             note=TEXTS["hypothetical"],

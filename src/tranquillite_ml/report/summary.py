@@ -183,9 +183,7 @@ def concluded(report: Mapping[str, Any]) -> dict[str, Any]:
     sections = []
     for one in SECTIONS:
         mine = [of[name] for name in one.checks if name in of]
-        answer = (
-            sentence if one.id == "S1" else answer_of(one, statuses[one.id], mine, lacking(one.id, report))
-        )
+        answer = answer_of(one, statuses[one.id], mine, lacking(one.id, report))
         entry = {
             "id": one.id,
             "status": statuses[one.id],
