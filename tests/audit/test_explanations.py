@@ -118,6 +118,24 @@ def test_a_category_that_cannot_be_explained_leaves_the_others_and_is_named(
     assert {one.category for one in named(check, "faithfulness_correlation")} == {"noise"}
     assert check.reason["en"] == "the model could not be explained for theft: nothing is known of it"
     assert "theft" in check.reason["fr"]
+    [lacking] = named(check, "completeness_error", category="theft")
+    assert math.isnan(lacking.value)
+    assert lacking.n == 0
+
+
+def test_a_category_that_cannot_be_explained_is_no_pass(
+    small_panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: Any, **given: Any) -> pd.DataFrame:
+        msg = "nothing is known of it"
+        raise UsageError(msg)
+
+    monkeypatch.setattr(explanations, "explanation_quality", never)
+    model = Count365(Target("noise", period=7), calibration_days=28).fit(small_panel)
+    evidence = Evidence(panel=small_panel, model=model, explanation=explain(model, small_panel))
+    check = C15.run(forecasts_of(small_panel), evidence, LIMITS)
+    assert named(check, "product_error")  # right, and too little
+    assert check.status == "NOT_ASSESSABLE"
 
 
 def test_a_slow_check_is_told_when_it_begins(small_panel: Panel, trees: LightGBMForecaster) -> None:

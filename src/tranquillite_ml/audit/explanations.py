@@ -85,6 +85,10 @@ def quality_of_explanations(forecasts: Forecasts, evidence: Evidence, thresholds
         given.pop("planted", None)  # about the kind of model, whatever the category
     for name, table in tables.items():
         found += [one for row in table[table["n"] > 0].itertuples() for one in _measurements(row, name)]
+    about: dict[str, Any] = {"n": 0, "unit_of_n": "place-periods"}
+    found += [
+        Measurement("completeness_error", math.nan, "relative", category=name, **about) for name in failed
+    ]
     parts = [table.assign(category=name) for name, table in tables.items()]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     reason = _failed(failed) if failed else _not_tried(list(tables.values()))
