@@ -78,6 +78,31 @@ def test_errors_by_activity_are_mended() -> None:
         assert abs(observed[mine].sum() / expected[mine].sum() - 1) < 0.12
 
 
+def test_places_with_next_to_nothing_forecast_twice_too_high_are_mended() -> None:
+    """They hold 1 % of what is expected: among all quiet places their error does not show."""
+    rng = np.random.default_rng(3)
+    truth = np.tile(np.repeat([0.002, 0.02, 0.8], [500, 200, 120]), (60, 1))
+    wrong = np.where(truth < 0.01, 2 * truth, truth)
+    curve = fit_rate_curve(rng.poisson(truth), wrong, np.ones_like(wrong))
+    mended = wrong * curve.factor(wrong)
+    quiet = truth < 0.01
+    assert wrong[quiet].sum() / wrong.sum() < 0.02
+    assert abs(mended[quiet].sum() / truth[quiet].sum() - 1) < 0.25
+    assert abs(mended[~quiet].sum() / truth[~quiet].sum() - 1) < 0.02
+
+
+def test_a_quiet_stratum_is_drawn_to_the_next_busier_by_hand() -> None:
+    """400 cells of 0.01 (0.4 % of what is expected), none recorded; 100 of 10, just as forecast."""
+    rate = np.repeat([[0.01, 10.0]], [400, 100], axis=1).reshape(1, -1)
+    observed = np.where(rate > 1, 10.0, 0.0)
+    curve = fit_rate_curve(observed, rate, np.ones_like(rate), strata=2, trust_one=0, trust_next=10)
+    overall = 1000 / 1004
+    busy = (1000 + 60 * overall) / (1000 + 60)
+    quiet = (0 + 10 * busy) / (4 + 10)
+    scale = 1000 / (busy * 1000 + quiet * 4)
+    np.testing.assert_allclose(curve.factor(np.array([0.01, 10.0])), [quiet * scale, busy * scale])
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.2, 5.0), st.integers(1, 6))
 def test_calibrated_rates_keep_their_order(seed: int, factor: float, strata: int) -> None:
