@@ -25,6 +25,7 @@ import difflib
 from collections.abc import Iterable
 from math import isfinite
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 _MOST_OPTIONS = 12
@@ -126,6 +127,38 @@ def check_in(value: str, options: Iterable[str], name: str) -> str:
     listed = f"{known[:_MOST_OPTIONS]} and {others} others" if others > 0 else str(known)
     msg = f"{name} must be one of {listed}, got {value!r}.{nearest(str(value), known)}"
     raise UsageError(msg)
+
+
+def check_file(path: str | Path, holds: str) -> Path:
+    """Give a path back, if there is a file.
+
+    Parameters
+    ----------
+    path : path
+    holds : str
+        What the file must hold, for the error.
+
+    Raises
+    ------
+    InputDataError
+        If nothing is there, or a folder.
+
+    Examples
+    --------
+    >>> check_file("gone.npz", "a tensor of counts")
+    Traceback (most recent call last):
+    tranquillite_ml.errors.InputDataError: gone.npz does not exist: give a file with a tensor of counts.
+    """
+    found = Path(path)
+    if found.is_file():
+        return found
+    if not found.is_dir():
+        msg = f"{path} does not exist: give a file with {holds}."
+        raise InputDataError(msg)
+    names = sorted(one.name for one in found.iterdir() if one.is_file())
+    inside = f" It holds {', '.join(names[:5])}{' …' if len(names) > 5 else ''}." if names else ""
+    msg = f"{path} is a folder: give a file with {holds}.{inside}"
+    raise InputDataError(msg)
 
 
 def check_kind(value: Any, kind: type | tuple[type, ...], name: str, mend: str) -> Any:

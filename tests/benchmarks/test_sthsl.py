@@ -103,11 +103,27 @@ def test_a_tensor_goes_the_whole_way(tensor_file: Path, tmp_path: Path) -> None:
 
 
 def test_a_tensor_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputDataError, match="cannot be read"):
+    with pytest.raises(InputDataError, match=r"none\.npz does not exist: give a file with a tensor"):
         read_tensor(tmp_path / "none.npz")
+    with pytest.raises(InputDataError, match="is a folder: give a file with a tensor"):
+        read_tensor(tmp_path)
+    for name, content in (("text.npz", b"rows, columns"), ("cut.npz", b"PK\x03\x04"), ("empty.npz", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            InputDataError, match=r"must be an \.npz with counts.row, column, day, category"
+        ) as told:
+            read_tensor(tmp_path / name)
+        assert "pickle" not in str(told.value)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(InputDataError, match=r"must be an \.npz"):
+        read_tensor(tmp_path / "one.npy")
     np.savez(tmp_path / "bare.npz", counts=np.zeros((2, 2, 5, 1)))
     with pytest.raises(InputDataError, match="lacks \\['categories', 'start_date'\\]"):
         read_tensor(tmp_path / "bare.npz")
+    for shape in ((2, 2, 5), (2, 2, 5, 3)):
+        np.savez(tmp_path / "off.npz", counts=np.zeros(shape), categories=["A"], start_date="2020-01-01")
+        with pytest.raises(InputDataError, match="1 categories: the shape must be"):
+            read_tensor(tmp_path / "off.npz")
 
 
 def _moments(panel: Panel, day: int) -> dict[str, pd.Timestamp]:

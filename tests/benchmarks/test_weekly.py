@@ -129,8 +129,15 @@ def test_known_cities_need_only_their_path() -> None:
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputDataError, match="cannot be read"):
+    with pytest.raises(InputDataError, match="does not exist: give a file with incidents"):
         read_city(City(tmp_path / "none.parquet", tz="UTC"))
+    with pytest.raises(InputDataError, match="does not exist: give a file with reference figures"):
+        read_reference(tmp_path / "none.csv")
+    (tmp_path / "words.parquet").write_bytes(b"no table")
+    with pytest.raises(InputDataError, match="cannot be read"):
+        read_city(City(tmp_path / "words.parquet", tz="UTC"))
+    with pytest.raises(InputDataError, match=r"is a folder: .* It holds words\.parquet"):
+        read_city(City(tmp_path))
     pd.DataFrame({"timestamp": []}).to_parquet(tmp_path / "bare.parquet")
     with pytest.raises(InputDataError, match="lat or latitude"):
         read_city(City(tmp_path / "bare.parquet", tz="UTC"))

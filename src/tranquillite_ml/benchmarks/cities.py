@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.config import AGENT_ORIGINS, RunConfig, load_config, ready_configs
-from tranquillite_ml.errors import InputDataError, UsageError, nearest
+from tranquillite_ml.errors import InputDataError, UsageError, check_file, nearest
 from tranquillite_ml.hexgrid import HexGrid
 from tranquillite_ml.intake import read_incidents
 from tranquillite_ml.panel import Panel
@@ -148,6 +148,7 @@ def read_city(city: City) -> Incidents:
     InputDataError
         If the file cannot be read or lacks a column.
     """
+    check_file(city.path, f"incidents ({', '.join(names[-1] for names in _COLUMNS.values())})")
     try:
         frame = pd.read_csv(city.path) if city.path.suffix == ".csv" else pd.read_parquet(city.path)
     except (OSError, ValueError) as error:
@@ -259,6 +260,7 @@ def make_city_panel(city: City, incidents: Incidents) -> Panel:
         before = bins.wall_at(np.array([first]))[0]
         grid = HexGrid.from_incidents(incidents, resolution=RESOLUTION, dilate=1, before=before)
     else:
+        check_file(path, "a table of H3 cells in a column 'cell'")
         try:
             table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
             grid = HexGrid(table["cell"].astype(str))

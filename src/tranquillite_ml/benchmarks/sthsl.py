@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tranquillite_ml.benchmarks.writing import markdown_table, with_interval, write_plots, write_table
-from tranquillite_ml.errors import InputDataError
+from tranquillite_ml.errors import InputDataError, check_file
 from tranquillite_ml.evaluation import (
     backtest,
     count_cdf,
@@ -39,6 +40,7 @@ SPLIT = (609, 30, 92)
 SIZE_KM = 3.0
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3)  # of the area: a square is more than half a per cent of it
 MEDIAN = ": truncated median"
+_PARTS = "counts[row, column, day, category], categories, start_date"
 _OF_MEANS = ("deviance", "oe")
 _MOST = 200  # no day and cell has nearly as many
 
@@ -73,17 +75,27 @@ def read_tensor(path: str | Path) -> Tensor:
     InputDataError
         If it cannot be read, or parts are missing or do not fit.
     """
+    found = check_file(path, f"a tensor: .npz with {_PARTS}")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with found.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as stored:
             parts = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read as a tensor: {error}."
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        msg = (
+            f"{path} cannot be read as a tensor: it must be an .npz with {_PARTS}, as numpy.savez writes it."
+        )
         raise InputDataError(msg) from error
     missing = [name for name in ("counts", "categories", "start_date") if name not in parts]
-    if missing or parts["counts"].ndim != 4:
-        msg = f"{path} must hold counts[row, column, day, category], categories, start_date; lacks {missing}."
+    if missing:
+        msg = f"{path} must hold {_PARTS}; it lacks {missing}."
         raise InputDataError(msg)
-    rows, columns, days, _ = parts["counts"].shape
+    shape, n_names = parts["counts"].shape, parts["categories"].size
+    if len(shape) != 4 or shape[3] != n_names:
+        msg = (
+            f"{path} holds counts of shape {shape} and {n_names} categories: the shape must be "
+            "(rows, columns, days, categories)."
+        )
+        raise InputDataError(msg)
+    rows, columns, days, _ = shape
     counts = parts["counts"].transpose(3, 2, 0, 1).reshape(-1, days, rows * columns)
     bins = TimeBins(str(parts["start_date"]), days, "1D", "UTC")
     names = [str(name) for name in parts["categories"]]

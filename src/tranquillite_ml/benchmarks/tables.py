@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tranquillite_ml.errors import InputDataError
+from tranquillite_ml.errors import InputDataError, check_file
 from tranquillite_ml.evaluation.bootstrap import percentile_interval, ratio, resample_folds
 from tranquillite_ml.evaluation.hotspots import hotspot_totals
 from tranquillite_ml.evaluation.scores import map_totals
@@ -74,6 +74,7 @@ def read_reference(path: str | Path) -> pd.DataFrame:
     InputDataError
         If it cannot be read, lacks a column, or a fold comes twice.
     """
+    check_file(path, f"reference figures: CSV with {', '.join(_REQUIRED)}")
     try:
         table = pd.read_csv(path, dtype={"series": str, "cutoff": str, "method": str})
     except (OSError, ValueError) as error:
