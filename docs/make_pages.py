@@ -96,7 +96,10 @@ def _member(owner: type, key: str) -> Any:
 
 
 def _classes(module: Any) -> list[str]:
-    return [name for name, value in vars(module).items() if inspect.isclass(value)]
+    made_there = [
+        value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__
+    ]
+    return [value.__name__ for value in made_there if inspect.isclass(value)]
 
 
 class _Shown:
