@@ -65,7 +65,7 @@ def test_nij_prints_what_one_incident_is(tranquillite: Call, city_file: Path, tm
 def test_what_cannot_be_used_is_said(tranquillite: Call, tmp_path: Path) -> None:
     nothing = tranquillite("benchmark", "weekly", "--data", "no.parquet", "--output", "w", "--tz", "UTC")
     assert nothing.exit_code == 3
-    assert "cannot be read" in nothing.stderr
+    assert "no.parquet does not exist: give a file with incidents" in nothing.stderr
     window = tranquillite("benchmark", "nij", "--data", "x", "--output", "n", "--window", "1_weak")
     assert window.exit_code == 2
     assert "Did you mean '1_week'" in window.stderr
