@@ -129,6 +129,20 @@ def test_ctrl_c_while_something_is_imported_is_one_line(tmp_path, module):
     assert (found.returncode, found.stdout, found.stderr) == (130, "", f"{INTERRUPTED}\n")
 
 
+def test_ctrl_c_while_a_class_is_made_ends_with_the_exit_code_and_not_by_the_signal(tmp_path):
+    (tmp_path / "interrupted.py").write_text(
+        "from tranquillite_ml.cli.output import exit_code\n"
+        "try:\n    exec('raise KeyboardInterrupt')  # as dataclasses run their texts\n"
+        "except KeyboardInterrupt as error:\n    raise SystemExit(exit_code(error)) from None\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        check=False,
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 60},
+    )
+    assert (found.returncode, found.stderr) == (130, f"{INTERRUPTED}\n")
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs a limit on the size of a process's files")
 @pytest.mark.parametrize("room", [3_000, 60_000], ids=["panel", "figure"])
 def test_a_full_disk_is_told_and_with_room_the_run_goes_on(tmp_path, undisturbed, room):

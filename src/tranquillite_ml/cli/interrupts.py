@@ -22,6 +22,15 @@ def _leave(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 
+def keep_exit_code() -> None:
+    """Let the process end with its own exit code after an interrupt that was handled.
+
+    CPython keeps a note when an interrupt ends a text given to ``exec``, as dataclasses are made, and at its
+    end kills itself by the signal, handled or not. The next text that it runs takes the note back.
+    """
+    exec("")  # noqa: S102 - an empty text
+
+
 @contextmanager
 def interrupts_as_errors() -> Iterator[None]:
     """While a command works, Ctrl-C is an exception, so that what is open can be put away."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from tranquillite_ml.cli.interrupts import INTERRUPTED, TOLD
+from tranquillite_ml.cli.interrupts import INTERRUPTED, TOLD, keep_exit_code
 from tranquillite_ml.errors import GateError, TranquilliteError
 
 DEBUG = "TRANQUILLITE_DEBUG"
@@ -167,6 +167,7 @@ def exit_code(error: BaseException) -> int:
         say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, KeyboardInterrupt):
         say(TOLD)
+        keep_exit_code()
         return INTERRUPTED
     say(f"error: {_message(error)}")
     return error.exit_code if isinstance(error, TranquilliteError) else 1
