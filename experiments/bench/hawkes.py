@@ -27,12 +27,17 @@ KINDS = ("plain", "edge_corrected")
 
 BARS = {
     "fit": Bar(
-        f"self-exciting fit, {SIZE}, until it has converged",
+        f"self-exciting fit on own cells, {SIZE}, until it has converged",
         "CPU s",
         most=2,
         elsewhere=f"open_cp {PEER_S:g} s",
     ),
-    "steps": Bar(f"self-exciting fit, {SIZE}, 100 steps", "CPU s", most=2, elsewhere=f"open_cp {PEER_S:g} s"),
+    "steps": Bar(
+        f"self-exciting fit on own cells, {SIZE}, 100 steps",
+        "CPU s",
+        most=2,
+        elsewhere=f"open_cp {PEER_S:g} s",
+    ),
     "planted": Bar(f"planted theta and omega, {SIZE}, greatest relative difference", "", most=0.1),
     "rescaled": Bar(
         "rescaled time, distance to the exponential law, in its 1 % critical distances", "", most=1

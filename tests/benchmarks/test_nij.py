@@ -16,6 +16,7 @@ from tranquillite_ml.benchmarks.models import model_maker
 from tranquillite_ml.benchmarks.nij import (
     SQUARE_MILE_KM2,
     choose_cells,
+    first_cutoff_of,
     make_challenge_panel,
     rehearse,
     run_nij,
@@ -41,7 +42,7 @@ def test_chosen_cells_are_the_highest_and_meet_the_area(
 
 
 def test_windows_do_not_overlap(city_file: Path) -> None:
-    city = City(city_file, tz="Europe/Paris", first_cutoff="2024-01-01")
+    city = City(city_file, tz="Europe/Paris", first_cutoff="2024-01-01", study_area_km2=50.0)
     panel = make_challenge_panel(city, read_city(city))
     for period, gap in ((7, 28), (61, 61)):
         found = rehearse([tq.Count365(tq.Target("noise", period=period))], panel, "2024-01-01")
@@ -53,13 +54,28 @@ def test_windows_do_not_overlap(city_file: Path) -> None:
 
 
 def test_one_incident_is_worth_a_single_windows_pai(city_file: Path) -> None:
-    city = City(city_file, tz="Europe/Paris", first_cutoff="2024-01-01")
+    city = City(city_file, tz="Europe/Paris", first_cutoff="2024-01-01", study_area_km2=50.0)
     panel = make_challenge_panel(city, read_city(city))
     found = rehearse([tq.Count365(tq.Target("noise", period=7))], panel, "2024-01-01")
     table = score_window(found, "1_week", seed=0)
     row = table[table["area_sq_mi"] == 0.25].iloc[0]
     a_window = row["n_incidents"] / row["n_folds"]
-    assert row["one_incident_pai"] == pytest.approx(147.71 / 0.25 / a_window, rel=1e-6)
+    assert row["one_incident_pai"] == pytest.approx(50.0 / SQUARE_MILE_KM2 / 0.25 / a_window, rel=1e-6)
+
+
+def test_the_challenges_dates_and_area_are_portlands_alone(city_file: Path, tmp_path: Path) -> None:
+    incidents = read_city(City(city_file, tz="Europe/Paris"))
+    last = incidents.table["occurred_at"].max()
+    elsewhere = first_cutoff_of(City(city_file, tz="Europe/Paris"), incidents)
+    assert elsewhere == str((last - pd.Timedelta(days=365)).date())
+    portland = City(tmp_path / "portland" / "incidents.parquet")
+    assert first_cutoff_of(portland, incidents) == "2016-03-01"
+    given_one = City(city_file, tz="Europe/Paris", first_cutoff="2024-04-01")
+    assert first_cutoff_of(given_one, incidents) == "2024-04-01"
+    with pytest.raises(UsageError, match="must be a date such as 2024-01-31, got 'foo'"):
+        City(city_file, first_cutoff="foo")
+    with pytest.raises(UsageError, match="must be more than 0 km², got -5"):
+        City(city_file, study_area_km2=-5.0)
 
 
 @pytest.mark.usefixtures("no_plots")

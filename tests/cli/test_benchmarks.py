@@ -56,6 +56,10 @@ def test_sthsl_prints_a_table_a_category(tranquillite: Call, tensor_file: Path, 
 def test_nij_prints_what_one_incident_is(tranquillite: Call, city_file: Path, tmp_path: Path) -> None:  # noqa: F811
     call = ["benchmark", "nij", "--data", city_file, "--output", tmp_path / "n", "--tz", "Europe/Paris"]
     more = ["--first-cutoff", "2024-04-01", "--window", "1_week", "--model", "none"]
+    small = tranquillite(*call, *more)
+    assert small.exit_code == 2
+    assert "no larger than the area to choose" in small.stderr
+    more += ["--study-area-km2", "50"]
     shown = tranquillite(*call, *more)
     assert shown.exit_code == 0, shown.stderr
     assert "one incident" in shown.stdout

@@ -59,6 +59,11 @@ class City:
         Local date; that of the reference figures for their cities, else as late as the folds allow.
     folds : int, default 13
 
+    Raises
+    ------
+    UsageError
+        If the study area is not above 0, or the first cutoff is no date.
+
     Examples
     --------
     >>> city = City(Path("data/stlouis/incidents.parquet"))
@@ -76,6 +81,14 @@ class City:
     config: RunConfig | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        if self.study_area_km2 is not None and not self.study_area_km2 > 0:
+            msg = f"the study area must be more than 0 km², got {self.study_area_km2:g}."
+            raise UsageError(msg)
+        try:
+            pd.Timestamp(self.first_cutoff or "2000-01-01")
+        except ValueError:
+            msg = f"the first cutoff must be a date such as 2024-01-31, got {self.first_cutoff!r}."
+            raise UsageError(msg) from None
         known = ready_configs().get(self.name)
         config = None if known is None else load_config(known)
         real = config is not None and config.incidents.path is not None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tranquillite_ml.intake import Incidents
 
 SQUARE_MILE_KM2 = 2.589988110336
+CHALLENGE_CITY = "portland"
 STUDY_AREA_KM2 = 147.71 * SQUARE_MILE_KM2
 AREAS_SQ_MI = (0.25, 0.75)
 WINDOWS = {"1_week": 7, "2_weeks": 14, "1_month": 31, "2_months": 61, "3_months": 92}
@@ -81,13 +82,32 @@ def make_challenge_panel(city: City, incidents: Incidents) -> Panel:
 
     Cells are those of H3 resolution 10 (about 0.015 km²; 0.0058 to 0.0334 are permitted) where something was
     known before the first cutoff, and one ring around them; shares of area are stated on the city's area.
+
+    Raises
+    ------
+    UsageError
+        If the city is no larger than the area that is to be chosen.
     """
     bins = TimeBins.covering(incidents, freq="1D")
-    grid = HexGrid.from_incidents(
-        incidents, resolution=RESOLUTION, dilate=1, before=city.first_cutoff or FIRST_CUTOFF
-    )
-    grid = HexGrid(grid.cells.tolist(), study_area_km2=city.study_area_km2 or STUDY_AREA_KM2)
+    before = first_cutoff_of(city, incidents)
+    grid = HexGrid.from_incidents(incidents, resolution=RESOLUTION, dilate=1, before=before)
+    known = STUDY_AREA_KM2 if city.name == CHALLENGE_CITY else None
+    area = city.area_km2 or known or float(grid.area_km2.sum())
+    if area <= max(AREAS_SQ_MI) * SQUARE_MILE_KM2:
+        msg = (
+            f"{city.path}: the city is {area:.2f} km², no larger than the area to choose: give a study area."
+        )
+        raise UsageError(msg)
+    grid = HexGrid(grid.cells.tolist(), study_area_km2=area)
     return Panel.build(incidents, grid, bins)
+
+
+def first_cutoff_of(city: City, incidents: Incidents) -> str:
+    """Local date of the first rehearsal: given, or the challenge's, or for another city its last 365 days."""
+    if city.first_cutoff is not None or city.name == CHALLENGE_CITY:
+        return city.first_cutoff or FIRST_CUTOFF
+    last = incidents.table["occurred_at"].max()
+    return str((last - pd.Timedelta(days=365)).date())
 
 
 def rehearse(
@@ -201,7 +221,9 @@ def run_nij(
     Parameters
     ----------
     city : City
-        Its `categories`, `first_cutoff` (2016-03-01 if not given) and `study_area_km2` (Portland's) count.
+        Its `categories`, `first_cutoff` and `study_area_km2` count. Where they are not given, Portland has
+        those of the challenge (2016-03-01; 147.71 square miles), another city its last 365 days and the area
+        of its cells.
     output : path
         Folder, made if it is not there: ``forecast_<window>.parquet`` (Forecasts, with the cells flagged that
         each would select), ``selected_cells``, ``scores``, ``nij.md``, plots.
@@ -231,9 +253,7 @@ def run_nij(
     for window, days in windows.items():
         forecasters = _forecasters(Target(categories, period=days), make_model)
         report(f"{window}: rehearsal", 0, 1)
-        found = rehearse(
-            forecasters, panel, city.first_cutoff or FIRST_CUTOFF, report=_within(report, window)
-        )
+        found = rehearse(forecasters, panel, first_cutoff_of(city, incidents), report=_within(report, window))
         scores.append(score_window(found, window, seed=seed))
         report(f"{window}: forecast", 0, 1)
         ahead = Forecasts.concat([each.fit(panel).forecast(panel) for each in forecasters])
