@@ -13,7 +13,7 @@ import tranquillite_ml as tq
 from tests.builders import make_panel
 from tranquillite_ml import evaluation
 from tranquillite_ml.errors import InputDataError, UsageError, check_in, check_kind
-from tranquillite_ml.forecasters import Count365
+from tranquillite_ml.forecasters import Count365, HawkesForecaster, KernelDensity, RetrospectiveHotspot
 from tranquillite_ml.panel import Panel
 
 WEEK = tq.Target("noise", period=7)
@@ -326,6 +326,22 @@ def test_a_backtest_takes_a_list_a_panel_and_folds(panel: Panel) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             tq.backtest(**(good | changed))
+
+
+@pytest.mark.parametrize(
+    ("forecaster", "said"),
+    [
+        (KernelDensity(WEEK, bandwidths_m=300), "bandwidths_m must be one or more positive numbers, got 300"),
+        (KernelDensity(WEEK, decays_days="28"), "decays_days must be one or more positive numbers, got '28'"),
+        (RetrospectiveHotspot(WEEK, window_days="60"), r"window_days must be .*, got \['60'\]"),
+        (HawkesForecaster(WEEK, memories_days=7), "memories_days must be positive numbers .*, got 7 and 2"),
+        (HawkesForecaster(WEEK, rings=1.5), r"rings a whole number from 0 on, got .* and 1\.5"),
+    ],
+    ids=["bandwidth", "decay", "window", "memory", "rings"],
+)
+def test_surfaces_tell_wrong_settings(panel: Panel, forecaster: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        forecaster.fit(panel)
 
 
 def test_judges_take_forecasts_not_their_table(table: pd.DataFrame) -> None:

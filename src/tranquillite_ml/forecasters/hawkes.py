@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tranquillite_ml.bundle import Parts
-from tranquillite_ml.errors import UsageError
+from tranquillite_ml.errors import UsageError, is_number, is_whole
 from tranquillite_ml.features import View, smoothed_rate
 from tranquillite_ml.forecasters.base import Forecaster, settle_bins
 from tranquillite_ml.processes.hawkes_binned import Mixture, expected_counts, fading, fit_mixture
@@ -97,11 +98,16 @@ class HawkesForecaster(Forecaster):
         self.history_days = history_days
 
     def _train(self, panel: Panel, category: str) -> dict[str, Any]:
-        memories = [float(days) for days in self.memories_days]
-        if not memories or not all(np.isfinite(days) and days > 0 for days in memories) or self.rings < 0:
-            came = f"{memories} and {self.rings}"
-            msg = f"memories_days must be positive numbers and rings at least 0, got {came}."
+        given: Any = self.memories_days
+        memories = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+        usable = memories and all(is_number(days) and days > 0 for days in memories)
+        if not usable or not is_whole(self.rings) or self.rings < 0:
+            msg = (
+                "memories_days must be positive numbers and rings a whole number from 0 on, "
+                f"got {given!r} and {self.rings!r}."
+            )
             raise UsageError(msg)
+        memories = [float(days) for days in memories]
         end = panel.n_bins - settle_bins(panel, category)
         begin = max(panel.bins.days(28), end - panel.bins.days(self.history_days), 1)
         view = View(panel, category, self.target, np.arange(min(begin, end - 1), end))
