@@ -204,3 +204,17 @@ def is_number(value: object) -> bool:
     (True, False, False)
     """
     return not isinstance(value, bool) and isinstance(value, Real) and isfinite(value)
+
+
+def positive_numbers(values: object) -> tuple[Any, ...] | None:
+    """Give several values as a tuple if each is a finite number above 0, else None; a text is none.
+
+    Examples
+    --------
+    >>> positive_numbers([7, 0.5]), positive_numbers([7, 0]), positive_numbers(7), positive_numbers("7")
+    ((7, 0.5), None, None, None)
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return None
+    several = tuple(values)
+    return several if all(is_number(one) and one > 0 for one in several) else None

@@ -85,7 +85,7 @@ class City:
             msg = f"the study area must be more than 0 km², got {self.study_area_km2:g}."
             raise UsageError(msg)
         try:
-            pd.Timestamp(self.first_cutoff or "2000-01-01")
+            pd.Timestamp(self.first_cutoff)  # None is none
         except ValueError:
             msg = f"the first cutoff must be a date such as 2024-01-31, got {self.first_cutoff!r}."
             raise UsageError(msg) from None

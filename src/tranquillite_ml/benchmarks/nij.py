@@ -104,8 +104,10 @@ def make_challenge_panel(city: City, incidents: Incidents) -> Panel:
 
 def first_cutoff_of(city: City, incidents: Incidents) -> str:
     """Local date of the first rehearsal: given, or the challenge's, or for another city its last 365 days."""
-    if city.first_cutoff is not None or city.name == CHALLENGE_CITY:
-        return city.first_cutoff or FIRST_CUTOFF
+    if city.first_cutoff is not None:
+        return city.first_cutoff
+    if city.name == CHALLENGE_CITY:
+        return FIRST_CUTOFF
     last = incidents.table["occurred_at"].max()
     return str((last - pd.Timedelta(days=365)).date())
 
@@ -247,13 +249,13 @@ def run_nij(
     report("intake", 0, 1)
     incidents = read_city(city)
     categories = choose_categories(city, incidents)
-    panel = make_challenge_panel(city, incidents)
+    panel, first = make_challenge_panel(city, incidents), first_cutoff_of(city, incidents)
     scores, chosen = [], []
     paths: dict[str, list[Path]] = {}
     for window, days in windows.items():
         forecasters = _forecasters(Target(categories, period=days), make_model)
         report(f"{window}: rehearsal", 0, 1)
-        found = rehearse(forecasters, panel, first_cutoff_of(city, incidents), report=_within(report, window))
+        found = rehearse(forecasters, panel, first, report=_within(report, window))
         scores.append(score_window(found, window, seed=seed))
         report(f"{window}: forecast", 0, 1)
         ahead = Forecasts.concat([each.fit(panel).forecast(panel) for each in forecasters])

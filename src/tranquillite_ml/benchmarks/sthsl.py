@@ -88,17 +88,17 @@ def read_tensor(path: str | Path) -> Tensor:
     if missing:
         msg = f"{path} must hold {_PARTS}; it lacks {missing}."
         raise InputDataError(msg)
-    shape, n_names = parts["counts"].shape, parts["categories"].size
-    if len(shape) != 4 or shape[3] != n_names:
+    shape, listed = parts["counts"].shape, parts["categories"]
+    if len(shape) != 4 or listed.shape != shape[3:]:
         msg = (
-            f"{path} holds counts of shape {shape} and {n_names} categories: the shape must be "
-            "(rows, columns, days, categories)."
+            f"{path} holds counts of shape {shape} and {listed.size} categories: the shape must be "
+            "(rows, columns, days, categories), and categories a list."
         )
         raise InputDataError(msg)
     rows, columns, days, _ = shape
     counts = parts["counts"].transpose(3, 2, 0, 1).reshape(-1, days, rows * columns)
     bins = TimeBins(str(parts["start_date"]), days, "1D", "UTC")
-    names = [str(name) for name in parts["categories"]]
+    names = [str(name) for name in listed]
     panel = Panel.from_counts(
         counts, _grid(parts, rows, columns), bins, names, dict.fromkeys(names, "citizen")
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from tranquillite_ml.errors import UsageError, is_number
+from tranquillite_ml.errors import UsageError, positive_numbers
 from tranquillite_ml.features.reporting import Trailing, correction
 from tranquillite_ml.features.sums import Known
 
@@ -38,9 +38,8 @@ def check_days(lengths: object, name: str) -> tuple[float, ...]:
     >>> check_days([7, 28], "windows")
     (7, 28)
     """
-    several = () if isinstance(lengths, str) or not isinstance(lengths, Iterable) else tuple(lengths)
-    usable = all(is_number(one) and one > 0 for one in several)
-    if not isinstance(lengths, Iterable) or isinstance(lengths, str) or not usable:
+    several = positive_numbers(lengths)
+    if several is None:
         msg = f"{name} must be several numbers of days above 0, such as (7, 28), got {lengths!r}."
         raise UsageError(msg)
     return several

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tranquillite_ml.bundle import Parts
-from tranquillite_ml.errors import UsageError, is_number, is_whole
+from tranquillite_ml.errors import UsageError, is_whole, positive_numbers
 from tranquillite_ml.features import View, smoothed_rate
 from tranquillite_ml.forecasters.base import Forecaster, settle_bins
 from tranquillite_ml.processes.hawkes_binned import Mixture, expected_counts, fading, fit_mixture
@@ -98,22 +97,19 @@ class HawkesForecaster(Forecaster):
         self.history_days = history_days
 
     def _train(self, panel: Panel, category: str) -> dict[str, Any]:
-        given: Any = self.memories_days
-        memories = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
-        usable = memories and all(is_number(days) and days > 0 for days in memories)
-        if not usable or not is_whole(self.rings) or self.rings < 0:
+        memories = positive_numbers(self.memories_days)
+        if not memories or not is_whole(self.rings) or self.rings < 0:
             msg = (
                 "memories_days must be positive numbers and rings a whole number from 0 on, "
-                f"got {given!r} and {self.rings!r}."
+                f"got {self.memories_days!r} and {self.rings!r}."
             )
             raise UsageError(msg)
-        memories = [float(days) for days in memories]
         end = panel.n_bins - settle_bins(panel, category)
         begin = max(panel.bins.days(28), end - panel.bins.days(self.history_days), 1)
         view = View(panel, category, self.target, np.arange(min(begin, end - 1), end))
         usual = smoothed_rate(view, days=self.background_days)
         shares = self._shares(panel.grid)
-        found = {days: self._weigh(view, usual, days, shares) for days in memories}
+        found = {days: self._weigh(view, usual, days, shares) for days in map(float, memories)}
         best = max(found, key=lambda days: found[days].log_likelihood)
         weights = found[best].weights.tolist()
         return {

@@ -8,13 +8,12 @@ total, the mean count per bin over the memory laid out anew.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tranquillite_ml.bundle import Parts
-from tranquillite_ml.errors import UsageError, is_number
+from tranquillite_ml.errors import UsageError, positive_numbers
 from tranquillite_ml.features import View
 from tranquillite_ml.forecasters.base import Forecaster, settle_bins
 from tranquillite_ml.grid import centres_in_metres
@@ -330,8 +329,8 @@ def _laid_out(
 
 def _positive(values: Any, name: str) -> list[float]:
     """Positive values, the greatest (smoothest) first."""
-    found = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
-    if not found or not all(is_number(value) and value > 0 for value in found):
+    found = positive_numbers(values)
+    if not found:
         msg = f"{name} must be one or more positive numbers, got {values!r}."
         raise UsageError(msg)
     return sorted((float(value) for value in found), reverse=True)
